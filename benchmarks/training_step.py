@@ -1,0 +1,162 @@
+"""One training step of the full SRGAN objective, against the same mathematics in PyTorch on the CPU.
+
+SRResNet of 64 filters and 16 blocks, patch 96, batch 16, 4x: MSE + 0.006 * five-map content loss of mini-VGG19 +
+1e-5 * least-squares adversarial loss; generator and discriminator updated with Adam; random images and weights.
+
+    python benchmarks/training_step.py --torch-python PYTHON_THAT_HAS_TORCH
+
+Both sides take turns in one run; medians are reported, and the rate as a share of this machine's own float32 matrix
+rate, measured in between.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from msrgan.networks import discriminator, srresnet
+from vgg_micro.features import micro
+from vgg_micro.network import vgg19_micro
+
+PATCH, BATCH, SCALE = 96, 16, 4
+BETA, GAMMA = 0.006, 1e-5
+
+
+def training_step():
+    """Return a function that does one step and returns its time in seconds."""
+    keras.utils.set_random_seed(0)
+    generator = srresnet(scale=SCALE, image_skip="none")
+    critic = discriminator(patch=PATCH, batch_norm=False, use_bias=False)
+    features = micro(vgg19_micro(image_size=PATCH))
+    optimizers = [keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-3)]
+    for optimizer, network in zip(optimizers, (generator, critic), strict=True):
+        optimizer.build(network.trainable_variables)
+    lr = tf.random.uniform((BATCH, PATCH // SCALE, PATCH // SCALE, 3), -1, 1)
+    hr = tf.random.uniform((BATCH, PATCH, PATCH, 3), -1, 1)
+
+    def mse(a, b):
+        return tf.reduce_mean(tf.math.squared_difference(a, b))
+
+    @tf.function
+    def compiled(lr, hr):
+        with tf.GradientTape() as generator_tape:
+            sr = generator(lr, training=True)
+        hr_maps = features(hr)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(sr)
+            pixel = mse(sr, hr)
+            content = tf.add_n([mse(a, b) for a, b in zip(features(sr), hr_maps, strict=True)])
+            real, fake = critic(hr, training=True), critic(sr, training=True)
+            adversarial = tf.reduce_mean((fake - 1) ** 2)
+            d_loss = tf.reduce_mean((real - 1) ** 2) + tf.reduce_mean((fake + 1) ** 2)
+        gradients = [
+            tape.gradient(pixel, sr),
+            BETA * tape.gradient(content, sr),
+            GAMMA * tape.gradient(adversarial, sr),
+        ]
+        d_gradients = tape.gradient(d_loss, critic.trainable_variables)
+        g_gradients = generator_tape.gradient(
+            sr, generator.trainable_variables, output_gradients=tf.add_n(gradients)
+        )
+        optimizers[0].apply_gradients(zip(g_gradients, generator.trainable_variables, strict=True))
+        optimizers[1].apply_gradients(zip(d_gradients, critic.trainable_variables, strict=True))
+        return tf.add_n([tf.norm(g) for g in gradients])
+
+    def step():
+        start = time.perf_counter()
+        compiled(lr, hr).numpy()
+        return time.perf_counter() - start
+
+    return step
+
+
+def matrix_rate(size=2048):
+    """Return the rate of a float32 matrix product in GFLOP/s."""
+    a = tf.random.normal((size, size))
+    tf.matmul(a, a).numpy()
+    start = time.perf_counter()
+    tf.matmul(a, a).numpy()
+    return 2e-9 * size**3 / (time.perf_counter() - start)
+
+
+def gigaflops():
+    """Return the arithmetic of one step's convolutions and dense layers, 2 a multiply-add."""
+    generator = 2 * macs(srresnet(scale=SCALE, image_skip="none"), PATCH // SCALE)
+    critic = 2 * macs(discriminator(patch=PATCH, batch_norm=False, use_bias=False), PATCH)
+    vgg = 2 * macs(vgg19_micro(image_size=PATCH), PATCH, convolutions_only=True)
+    # Generator: forward and two backward products. Features: HR, SR, gradient. Critic: two forward passes, gradients
+    # of two passes, one more gradient to the image.
+    return 1e-9 * BATCH * (3 * generator + 3 * vgg + 7 * critic)
+
+
+def macs(model, size, convolutions_only=False):
+    """Return the multiply-adds of the textbook form of a network for one image of size x size."""
+    total, grid = 0, {id(model.input): size}
+    for layer in model.layers[1:]:
+        first = layer.input[0] if isinstance(layer.input, list) else layer.input
+        pixels = grid[id(first)]
+        if isinstance(layer, keras.layers.Conv2D):
+            pixels = -(-pixels // layer.strides[0])
+            total += pixels**2 * layer.kernel.shape.num_elements()
+        elif type(layer).__name__ == "PhaseConv2D":
+            total += (2 * pixels) ** 2 * layer.kernel.shape.num_elements()
+        elif type(layer).__name__ == "DepthToSpace":
+            pixels *= layer.block_size
+        elif isinstance(layer, keras.layers.MaxPooling2D):
+            pixels = -(-pixels // 2)
+        elif isinstance(layer, keras.layers.Dense) and not convolutions_only:
+            total += layer.kernel.shape.num_elements()
+        grid[id(layer.output)] = pixels
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch-python", help="a Python with PyTorch; without it only TensorFlow is measured")
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--default-layout", action="store_true", help="measure PyTorch's default layout too")
+    args = parser.parse_args()
+
+    contestants = {"msrgan": training_step()}
+    if args.torch_python:
+        twin = subprocess.Popen(
+            [args.torch_python, Path(__file__).with_name("training_step_torch.py"), str(os.cpu_count())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+        def ask(layout):
+            print(layout, file=twin.stdin, flush=True)
+            return float(twin.stdout.readline())
+
+        contestants["PyTorch channels_last"] = lambda: ask("channels_last")
+        if args.default_layout:
+            contestants["PyTorch default"] = lambda: ask("default")
+    else:
+        print("PyTorch skipped: name a Python that has it with --torch-python.")
+
+    for step in contestants.values():  # tracing, allocation
+        step(), step()
+    times, rates = {name: [] for name in contestants}, []
+    for _ in range(args.repetitions):
+        rates.append(matrix_rate())
+        for name, step in contestants.items():
+            times[name].append(step())
+    rate, ours, work = statistics.median(rates), statistics.median(times["msrgan"]), gigaflops()
+    print(f"float32 matrix product: {rate:.0f} GFLOP/s; one step: {work:.0f} GFLOP")
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        print(
+            f"{name:22s} {median:6.3f} s a step (min {min(seconds):.3f}), {work / median:4.0f} GFLOP/s = "
+            f"{work / median / rate:.2f} of the matrix rate; msrgan is {median / ours:.2f} times as fast"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Image sets: registered TFDS builders, and plain folders.
+
+Every set yields {"id", "image"} plus optional "label", "mask", "group". "image" is the high-resolution image
+(H, W, C) with the channels and the bit depth of its file; "group" is what a split never cuts.
+"""
+
+import importlib
+import time
+from pathlib import Path
+
+BUILDERS = {
+    "cyto2017": ("msrgan.datasets.cyto2017", "Cyto2017"),
+    "simulated": ("msrgan.datasets.simulated", "Simulated"),
+}
+
+
+def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=True):
+    """Open a split of an image set; a registered set is prepared first if it is not.
+
+    Args:
+        data: registered name, with a configuration if it has several ("cyto2017/16bit"), or a folder.
+        split: "train", "validation", "test" or "all".
+        manual_dir: folder of the raw files of a registered set.
+        data_dir: folder of its prepared copy; default `~/tensorflow_datasets`.
+        labels: yield "label"; an error if the set has none.
+        chief: whether this process prepares a registered set; others wait for it.
+
+    Returns:
+        A finite tf.data.Dataset in a fixed order.
+
+    Raises:
+        FileNotFoundError: if `data` is neither a registered name nor a folder, or raw files are missing.
+        ValueError: if the set has no labels where they are wanted, or its files do not fit its layout.
+    """
+    if is_registered(data):
+        import tensorflow_datasets as tfds
+
+        builder = _prepared(data, manual_dir, data_dir, chief)
+        if labels and "label" not in builder.info.features:
+            raise ValueError(
+                f"{data} has no labels. Use a labelled set, or a folder with one folder a class."
+            )
+        # One file after the other, so that the order is always the same.
+        order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        return builder.as_dataset(split=split, shuffle_files=False, read_config=order)
+
+    from msrgan.datasets import folder
+
+    return folder.load(_folder(data), split, labels=labels)
+
+
+def class_names(data, *, manual_dir=None, data_dir=None, chief=True):
+    """Return the class names of a labelled set, in the order of its labels; errors as for `load`."""
+    if is_registered(data):
+        features = _prepared(data, manual_dir, data_dir, chief).info.features
+        return tuple(features["label"].names)
+
+    from msrgan.datasets import folder
+
+    return folder.class_names(_folder(data))
+
+
+def is_registered(data):
+    """Tell whether `data` is the name of a registered set; a folder of that name needs a path with a slash."""
+    return str(data).split("/")[0] in BUILDERS and not str(data).startswith((".", "/"))
+
+
+def _folder(data):
+    path = Path(data)
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"--data must be a folder of images or one of {', '.join(sorted(BUILDERS))}. Received: {data}."
+        )
+    return path
+
+
+def _prepared(data, manual_dir, data_dir, chief):
+    import tensorflow_datasets as tfds
+
+    name, _, config = str(data).partition("/")
+    module, builder_class = BUILDERS[name]
+    builder = getattr(importlib.import_module(module), builder_class)(
+        config=config or None, data_dir=data_dir
+    )
+    if chief:
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
+    while not builder.is_prepared():
+        time.sleep(1)
+    return builder

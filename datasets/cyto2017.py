@@ -1,0 +1,192 @@
+"""CYTO 2017 image-analysis challenge: Human Protein Atlas fields in 13 localisation classes."""
+
+import csv
+import gzip
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow_datasets as tfds
+
+from msrgan import images
+from msrgan.datasets.localisation import LOCALISATIONS, class_of
+from msrgan.datasets.splits import SPLIT_FOLDERS, hold_out
+
+COLOURS = ("red", "green", "blue")
+SIZE = 96
+TEST = VALIDATION = 0.15
+
+
+class Cyto2017Config(tfds.core.BuilderConfig):
+    """Bit depth of the raw files, which is kept."""
+
+    def __init__(self, *, dtype, **kwargs):
+        super().__init__(**kwargs)
+        self.dtype = dtype
+
+
+class Cyto2017(tfds.core.GeneratorBasedBuilder):
+    """The data of the mSRGAN thesis, from either of its two layouts."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [
+        Cyto2017Config(name="8bit", dtype=np.uint8, description="8-bit files"),
+        Cyto2017Config(name="16bit", dtype=np.uint16, description="16-bit files"),
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    Put into the manual directory either
+    - the prepared images of the thesis: `CC_ID.png`, CC the class from 00 (Nucleus) to 12 (Intermediate
+      filaments), optionally in folders `train` and `test`; or
+    - the raw channels of the challenge: `<id>_<well>_<field>_<colour>.tif` or `.tif.gz`, colour red
+      (microtubules), green (protein) or blue (nucleus), and one CSV with the columns `id,label`, label a class
+      name or number, id the first token of the file names.
+    The images come from the CYTO 2017 challenge and the Human Protein Atlas, https://www.proteinatlas.org.
+    """
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            description=(
+                "Immunofluorescence fields of the Human Protein Atlas, red microtubules, green protein of interest, "
+                "blue nucleus, merged and resized to 96x96 (cubic), labelled with one of 13 protein "
+                "localisations. Splits never cut an antibody (the id)."
+            ),
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": tfds.features.Text(),
+                    "image": tfds.features.Image(shape=(SIZE, SIZE, 3), dtype=self.builder_config.dtype),
+                    "label": tfds.features.ClassLabel(names=LOCALISATIONS),
+                    "group": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            homepage="https://www.proteinatlas.org",
+            license=(
+                "Human Protein Atlas images: see https://www.proteinatlas.org/about/licence; "
+                "challenge data: the terms of the challenge."
+            ),
+            citation="""@article{thul2017subcellular,
+  title={A subcellular map of the human proteome},
+  author={Thul, Peter J and others},
+  journal={Science},
+  volume={356},
+  pages={eaal3321},
+  year={2017}
+}""",
+        )
+
+    def _split_generators(self, dl_manager):
+        folder = Path(dl_manager.manual_dir)
+        records = _prepared(folder) or _raw(folder)
+        named = {record["split"] for record in records}
+        splits = defaultdict(list)
+        if "test" in named:
+            splits["test"] = [r for r in records if r["split"] == "test"]
+            records = [r for r in records if r["split"] != "test"]
+        for name, fraction in (("test", TEST), ("validation", VALIDATION)):
+            if name in splits:
+                continue
+            held = hold_out([r["label"] for r in records], [r["group"] for r in records], fraction=fraction)
+            splits[name] = [r for r, out in zip(records, held, strict=True) if out]
+            records = [r for r, out in zip(records, held, strict=True) if not out]
+        return {name: self._examples(part) for name, part in {"train": records, **splits}.items()}
+
+    def _examples(self, records):
+        for record in records:
+            image = merge(record["paths"])
+            if image.dtype != self.builder_config.dtype:
+                raise ValueError(
+                    f"{record['paths'][0]} has {image.dtype.itemsize * 8}-bit pixels, this copy of cyto2017 "
+                    f"has not. Use --data cyto2017/{image.dtype.itemsize * 8}bit."
+                )
+            yield record["id"], {"image": image} | {k: record[k] for k in ("id", "label", "group")}
+
+
+def merge(paths: list[Path]) -> np.ndarray:
+    """Read one image, or its red, green and blue channels, as (96, 96, 3) of the file's own bit depth.
+
+    Raises:
+        ValueError: naming the file, if it cannot be read or if the channels differ in size or depth.
+    """
+    if len(paths) == 1:
+        image = images.to_channels(images.read(paths[0]), 3)
+    else:
+        planes = [_plane(path) for path in paths]
+        for path, plane in zip(paths, planes, strict=True):
+            if (plane.shape, plane.dtype) != (planes[0].shape, planes[0].dtype):
+                raise ValueError(
+                    f"{path} is {plane.shape} {plane.dtype}, {paths[0]} is not. Channels must match."
+                )
+        image = np.dstack(planes)
+    # OpenCV computes in the image's own type: rounded and saturated, never wrapped.
+    return (
+        image
+        if image.shape[:2] == (SIZE, SIZE)
+        else cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    )
+
+
+def _plane(path):
+    data = path.read_bytes()
+    image = images.decode(gzip.decompress(data) if path.suffix == ".gz" else data, path)
+    # Some exports hold a grey channel as colour with two empty planes.
+    return image.max(axis=-1)
+
+
+def _prepared(folder):
+    records = []
+    for path in sorted(folder.rglob("*.png")):
+        label = class_of(path)
+        if label is not None:
+            split = SPLIT_FOLDERS.get(path.relative_to(folder).parts[0])
+            group = path.stem.split("_")[1]
+            records.append({"id": path.stem, "label": label, "group": group, "split": split, "paths": [path]})
+    return records
+
+
+def _raw(folder):
+    """Collect the raw channels: one record for each `<id>_<well>_<field>` that has all three colours."""
+    tables = sorted(folder.rglob("*.csv"))
+    if len(tables) != 1:
+        raise FileNotFoundError(
+            f"{folder} must hold CC_ID.png files, or raw channels and one CSV of id,label. "
+            f"Received: {len(tables)} CSV files and no CC_ID.png. See `--manual-dir` in the README."
+        )
+    labels = _read_labels(tables[0])
+    fields = defaultdict(dict)
+    for path in sorted([*folder.rglob("*.tif"), *folder.rglob("*.tif.gz")]):
+        field, _, colour = path.name.removesuffix(".gz").removesuffix(".tif").rpartition("_")
+        fields[field][colour.lower()] = path
+    records = []
+    for field, channels in fields.items():
+        group = field.split("_")[0]
+        missing = [c for c in COLOURS if c not in channels]
+        if missing or group not in labels:
+            reason = (
+                f"no {' and '.join(missing)} channel"
+                if missing
+                else f"its id {group} is not in {tables[0].name}"
+            )
+            print(f"warning: skipped {field}: {reason}")
+            continue
+        paths = [channels[colour] for colour in COLOURS]
+        records.append({"id": field, "label": labels[group], "group": group, "split": None, "paths": paths})
+    if not records:
+        raise ValueError(
+            f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {tables[0].name}."
+        )
+    return records
+
+
+def _read_labels(table):
+    labels = {}
+    with open(table, newline="") as file:
+        for row in csv.DictReader(file):
+            if not {"id", "label"} <= set(row):
+                raise ValueError(f"{table} must have the columns id and label. Received: {', '.join(row)}.")
+            name = row["label"].strip()
+            if name not in LOCALISATIONS and not (name.isdigit() and int(name) < len(LOCALISATIONS)):
+                raise ValueError(f"{table}: {name!r} is none of the 13 classes: {', '.join(LOCALISATIONS)}.")
+            # The id may be given with well and field; the first token is the antibody.
+            labels[row["id"].split("_")[0]] = int(name) if name.isdigit() else LOCALISATIONS.index(name)
+    return labels

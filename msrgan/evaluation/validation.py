@@ -1,0 +1,84 @@
+"""Scores of a generator while it trains, against bicubic interpolation, on a few held-out images."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from msrgan import images as files
+from msrgan import metrics
+from msrgan.evaluation.strips import stack, strip
+
+IMAGES = 16
+SIDE = 384
+STRIPS = 3
+
+
+class Validation:
+    """Held-out images, degraded once; calling it scores a generator on them.
+
+    PSNR and SSIM are those of the normalised image: 1 is the span of its percentiles (or of its dtype) in
+    each channel. The first 16 images are used, of each the central 384 x 384 pixels at the most.
+
+    Args:
+        images: finite dataset of {"id", "image"}.
+        degradation: (hr, scale=...) -> lr.
+        scale: enlargement.
+        channels: channels of the generator; grey images are repeated.
+        normalization: "percentile" or "range".
+    """
+
+    def __init__(
+        self,
+        images: tf.data.Dataset,
+        *,
+        degradation: Callable[..., tf.Tensor],
+        scale: int,
+        channels: int,
+        normalization: str,
+    ):
+        limits = files.percentiles if normalization == "percentile" else files.dtype_range
+        self.names, self.cases = [], []
+        for example in images.take(IMAGES).as_numpy_iterator():
+            image = files.to_channels(example["image"], channels)
+            hr = _centre(files.normalize(image, *limits(image)), scale)
+            lr = degradation(hr, scale=scale).numpy()
+            bicubic = tf.image.resize(lr, hr.shape[:2], "bicubic").numpy()
+            self.names.append(example["id"].decode())
+            self.cases.append((lr, bicubic, hr))
+        self.bicubic = self._mean([case[1] for case in self.cases])
+
+    def __call__(self, generator: Callable) -> dict[str, float]:
+        """Score a generator, a function of batches in [-1, 1].
+
+        Returns:
+            `val_psnr` and `val_ssim`, and `val_psnr_bicubic` and `val_ssim_bicubic` for comparison.
+        """
+        self.enlarged = [self._enlarge(generator, lr) for lr, _, _ in self.cases]
+        scores = self._mean(self.enlarged)
+        return {f"val_{k}": v for k, v in scores.items()} | {
+            f"val_{k}_bicubic": v for k, v in self.bicubic.items()
+        }
+
+    def sample(self) -> np.ndarray:
+        """Draw LR, bicubic, SR and HR of the first images as last scored; RGB, uint8 (height, width, 3)."""
+        rows = list(zip(self.names, self.cases, self.enlarged, strict=True))[:STRIPS]
+        strips = [strip(lr, bicubic, sr, hr) for _, (lr, bicubic, hr), sr in rows]
+        return stack(strips, [name for name, _, _ in rows])
+
+    def _enlarge(self, generator, lr):
+        return (np.asarray(generator(lr[None] * 2 - 1))[0] + 1) / 2
+
+    def _mean(self, enlarged):
+        pairs = [(hr, x) for (_, _, hr), x in zip(self.cases, enlarged, strict=True)]
+        return {
+            "psnr": float(np.mean([metrics.psnr(hr, x, data_range=1) for hr, x in pairs])),
+            "ssim": float(np.mean([metrics.ssim(hr, x, data_range=1) for hr, x in pairs])),
+        }
+
+
+def _centre(image, scale):
+    """Cut the centre, at most SIDE pixels a side, both sides multiples of the scale."""
+    sides = [min(SIDE, size) // scale * scale for size in image.shape[:2]]
+    top, left = ((size - side) // 2 for size, side in zip(image.shape[:2], sides, strict=True))
+    return image[top : top + sides[0], left : left + sides[1]]

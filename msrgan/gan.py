@@ -1,0 +1,133 @@
+"""The SRGAN model: two networks, two training steps."""
+
+import functools
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from msrgan.losses import Objective
+
+
+class SRGAN(keras.Model):
+    """A generator, a discriminator, and the moving average of the generator's weights.
+
+    Ledig et al., arXiv 1609.04802; Gawande, TRITA-EECS-EX-2018:10. `averaged` is what is validated and
+    exported: a second generator whose weights, batch-norm statistics included, follow those of the first
+    with decay min(0.999, (1 + t) / (10 + t)) after t updates. A constant decay would export the initial
+    weights after a short run.
+
+    Args:
+        generator: (B, H, W, C) -> (B, sH, sW, C), both in [-1, 1].
+        discriminator: (B, sH, sW, C) -> (B, 1) logits; None for a generator that is trained on pixels only.
+    """
+
+    def __init__(self, generator: keras.Model, discriminator: keras.Model | None = None):
+        super().__init__(name="srgan")
+        self.generator = generator
+        self.discriminator = discriminator
+        self.averaged = keras.models.clone_model(generator)
+        self.averaged.set_weights(generator.get_weights())
+        self.averaged.trainable = False
+
+    def compile(
+        self,
+        objective: Objective,
+        generator_optimizer: keras.optimizers.Optimizer,
+        discriminator_optimizer: keras.optimizers.Optimizer | None = None,
+    ):
+        """Set what is minimised and by which optimizers, which are built here (inside a strategy's scope)."""
+        super().compile(optimizer=None)
+        self.objective = objective
+        self.generator_optimizer = generator_optimizer
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer = discriminator_optimizer
+        if discriminator_optimizer is not None:
+            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    @functools.cached_property
+    def upscale(self):
+        """A function of batches (B, h, w, C) of any size: the averaged generator, in one graph."""
+        signature = tf.TensorSpec((None, None, None, self.averaged.input.shape[-1]))
+        return tf.function(lambda lr: self.averaged(lr, training=False), input_signature=[signature])
+
+    def call(self, lr, training=False):
+        """Super-resolve a batch with the averaged weights; with the current ones when training."""
+        return self.generator(lr, training=True) if training else self.averaged(lr, training=False)
+
+    def pretrain_step(self, batch):
+        """Update the generator on the pixel loss alone (SRGAN section 3.2 starts from such a generator).
+
+        Args:
+            batch: (lr, hr), (B, h, w, C) and (B, sh, sw, C), in [-1, 1].
+
+        Returns:
+            Dict of scalars: this replica's share of the means over the global batch.
+        """
+        lr, hr = batch
+        with tf.GradientTape() as tape:
+            sr = self.generator(lr, training=True)
+            loss = _share(self.objective.pixel(hr, sr))
+            scaled = self.generator_optimizer.scale_loss(loss)
+        weights = self.generator.trainable_variables
+        self.generator_optimizer.apply(tape.gradient(scaled, weights), weights)
+        return {"pixel": loss}
+
+    def train_step(self, batch):
+        """Update both networks from one pass of each image through each of them.
+
+        The gradients of the three terms are taken at the generator's output, where their norms are logged (a
+        weight that does nothing should be seen), and go through the generator as one.
+
+        Args:
+            batch: (lr, hr), (B, h, w, C) and (B, sh, sw, C), in [-1, 1].
+
+        Returns:
+            Dict of scalars: this replica's share of the means over the global batch. `pixel`, `content` and
+            `adversarial` are unweighted; `norm_*` are the gradient norms of the weighted terms at the
+            generator's output; `d_loss` and `d_margin` = mean D(real) - D(fake) are the discriminator's.
+        """
+        lr, hr = batch
+        pixel, content, adversarial, alpha, beta, gamma = self.objective
+        weighted = {"pixel": (alpha, lambda sr: pixel(hr, sr))}
+        if content is not None and beta:
+            weighted["content"] = (beta, lambda sr: content(hr, sr))
+
+        with tf.GradientTape() as generator_tape:
+            sr = self.generator(lr, training=True)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(sr)
+            terms = {name: (weight, loss(sr)) for name, (weight, loss) in weighted.items()}
+            real, fake = self.discriminator(hr, training=True), self.discriminator(sr, training=True)
+            terms["adversarial"] = (gamma, adversarial.generator(real, fake))
+            d_loss = _share(adversarial.discriminator(real, fake))
+            # Mixed precision scales a loss while it is small, then its gradient back.
+            scaled = {n: self.generator_optimizer.scale_loss(_share(w * v)) for n, (w, v) in terms.items()}
+            d_scaled = self.discriminator_optimizer.scale_loss(d_loss)
+
+        at_output = {name: tape.gradient(value, sr) for name, value in scaled.items()}
+        # Over R replicas of like norms the norm of the whole gradient is sqrt(R) times one of them.
+        unscale = ops.sqrt(_share(1.0)) / self.generator_optimizer.scale_loss(1.0)
+        norms = {f"norm_{n}": ops.sqrt(ops.sum(ops.square(g))) * unscale for n, g in at_output.items()}
+
+        weights = self.generator.trainable_variables
+        gradients = generator_tape.gradient(sr, weights, output_gradients=sum(at_output.values()))
+        self.generator_optimizer.apply(gradients, weights)
+        d_weights = self.discriminator.trainable_variables
+        self.discriminator_optimizer.apply(tape.gradient(d_scaled, d_weights), d_weights)
+
+        losses = {name: _share(value) for name, (_, value) in terms.items()}
+        margin = _share(ops.mean(real) - ops.mean(fake))
+        return losses | norms | {"d_loss": d_loss, "d_margin": margin}
+
+    def update_average(self):
+        """Move the averaged weights towards the current ones; once after every step, outside the replicas."""
+        t = ops.cast(self.generator_optimizer.iterations, "float32")
+        decay = ops.minimum(0.999, (1 + t) / (10 + t))
+        for average, current in zip(self.averaged.weights, self.generator.weights, strict=True):
+            average.assign(current + decay * (average - current))
+
+
+def _share(value):
+    """Divide a mean over this replica's part of the batch, so that the replicas' sum is the global mean."""
+    return value / tf.distribute.get_strategy().num_replicas_in_sync

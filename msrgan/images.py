@@ -1,0 +1,224 @@
+"""Image files and arrays: reading, writing, intensity ranges.
+
+An image is a numpy array (H, W, C), C >= 1, of dtype uint8, uint16 or float32, colours in the order RGB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from msrgan import tiff
+from msrgan.files import atomic
+from msrgan.tiff import read_pixel_size as read_pixel_size
+
+_DTYPES = {
+    ".png": ("uint8", "uint16"),
+    **dict.fromkeys((".jpg", ".jpeg", ".bmp"), ("uint8",)),
+    **dict.fromkeys((".tif", ".tiff"), ("uint8", "uint16", "float32")),
+}
+SUFFIXES = tuple(_DTYPES)
+PERCENTILES = (0.1, 99.9)
+_MASK_FOLDERS = ("labels", "masks")
+
+
+class UnreadableImageError(ValueError):
+    """A file that is damaged, truncated or no image at all; a set can be trained on without it."""
+
+
+# Files
+
+
+def list_images(folder: str | os.PathLike) -> list[Path]:
+    """Lists the image files below a folder, at any depth, sorted.
+
+    Hidden files are left out, and so is a `labels` or `masks` folder that stands beside an `images` folder:
+    label maps are not images.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: it is not a folder, or holds no image.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    if not folder.is_dir():
+        raise ValueError(f"Images are listed from a folder. Received: {folder}, a file")
+    found = []
+    for parent, folders, files in os.walk(folder):
+        names = {name.lower() for name in folders}
+        skipped = _MASK_FOLDERS if "images" in names else ()
+        folders[:] = [f for f in folders if not f.startswith(".") and f.lower() not in skipped]
+        found += [Path(parent, f) for f in files if f.lower().endswith(SUFFIXES) and not f.startswith(".")]
+    if not found:
+        raise ValueError(f"{folder}: holds no images ({' '.join(SUFFIXES)})")
+    return sorted(found)
+
+
+def read(path: str | os.PathLike) -> np.ndarray:
+    """Reads an image file (PNG, JPEG, BMP, TIFF) as stored: no rotation, no rescaling of its values.
+
+    Alpha is dropped, three equal colour planes become one channel, palettes are applied, 1-bit images become
+    0 and 255, and wider integers become uint16 where their values allow it. The pages or planes of a TIFF are
+    channels when the file says so or when there are at most four of them and they are not called Z or T.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The image, (H, W, C), uint8, uint16 or float32.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no readable image, is truncated, is a stack, or holds NaN or infinite pixels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such image file")
+    return decode(path.read_bytes(), path)
+
+
+def decode(data: bytes, name: str | os.PathLike) -> np.ndarray:
+    """Decodes the bytes of an image file like `read`; `name` stands in the error messages."""
+    try:
+        image = tiff.decode(data, fallback=_decode_opencv) if data[:4] in tiff.MAGIC else _decode_opencv(data)
+    except Exception as error:  # the decoders raise anything from struct.error to IndexError on damaged files
+        raise UnreadableImageError(f"{name}: cannot be read as an image ({_reason(error)})") from error
+    try:
+        return _tidy(image)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | None = None) -> None:
+    """Writes an image, whole or not at all, in the format of the suffix and the dtype of the array.
+
+    Args:
+        path: the file; folders are made as needed.
+        image: (H, W, C) or (H, W), uint8, uint16 or float32. JPEG and BMP hold uint8, PNG uint8 and uint16,
+            each with 1 or 3 channels; TIFF holds everything.
+        pixel_size: side of a pixel in micrometres, recorded in a TIFF.
+
+    Raises:
+        ValueError: the format cannot hold the image.
+    """
+    path, image = Path(path), np.atleast_3d(image)
+    suffix = path.suffix.lower()
+    if suffix not in _DTYPES:
+        raise ValueError(f"Images are written as {' '.join(_DTYPES)}. Received: {path}")
+    is_tiff = suffix in (".tif", ".tiff")
+    if image.dtype.name not in _DTYPES[suffix] or not (is_tiff or image.shape[2] in (1, 3)):
+        raise ValueError(f"{path}: this format holds no {image.dtype} image of shape {image.shape}. Use .tif")
+    with atomic(path) as temporary:
+        if is_tiff:
+            tiff.encode(temporary, image, pixel_size=pixel_size)
+        else:
+            options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
+            _, encoded = cv2.imencode(suffix, image[..., ::-1] if image.shape[2] == 3 else image, options)
+            temporary.write_bytes(encoded.tobytes())
+
+
+def _decode_opencv(data: bytes) -> np.ndarray:
+    # Both decoders fill the missing part of a truncated file with a constant and call that a success.
+    if data.startswith(b"\x89PNG") and b"IEND" not in data:
+        raise ValueError("truncated PNG")
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+        raise ValueError("truncated JPEG")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None:
+        raise ValueError("damaged, or not a PNG, JPEG, BMP or TIFF file" if data else "empty file")
+    image = np.atleast_3d(image)
+    return image[..., 2::-1] if image.shape[2] >= 3 else image
+
+
+def _tidy(image: np.ndarray) -> np.ndarray:
+    """Brings decoded pixels to one of the three dtypes, and three equal planes to one."""
+    if image.size == 0:
+        raise ValueError("holds no pixels")
+    if image.dtype == bool:
+        image = image.astype(np.uint8) * np.uint8(255)
+    elif image.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            image = image.astype(np.float32)
+        bad = int(np.count_nonzero(~np.isfinite(image)))
+        if bad:
+            raise ValueError(f"holds {bad} NaN or infinite pixels. Replace them first")
+    elif image.dtype.kind in "iu" and image.dtype not in (np.uint8, np.uint16):
+        if image.min() < 0 or image.max() > 65535:
+            raise ValueError(
+                f"{image.dtype} pixels from {image.min()} to {image.max()} do not fit 16 bits. "
+                "Save the image as uint16 or float32"
+            )
+        image = image.astype(np.uint16)
+    elif image.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"pixels are integers or floats. Received: {image.dtype}")
+    if image.shape[2] == 3 and (image[..., :1] == image[..., 1:]).all():
+        image = image[..., :1]
+    return np.ascontiguousarray(image, image.dtype.newbyteorder("="))
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) if isinstance(error, ValueError) else "damaged or truncated"
+
+
+# Intensities
+
+
+def percentiles(image: np.ndarray, q: tuple[float, float] = PERCENTILES) -> tuple[np.ndarray, np.ndarray]:
+    """Returns two percentiles, 0.1 and 99.9, of each channel of a whole image (H, W, C), float32 (C,) each.
+
+    The second is always above the first: where the percentiles coincide (sparse spots on an even background)
+    the minimum and maximum take their place, and a constant channel gets the range of one grey level.
+    """
+    flat = image.reshape(-1, image.shape[-1])
+    low, high = np.percentile(flat, q, axis=0).astype(np.float32)
+    flat_channels = high <= low
+    low = np.where(flat_channels, flat.min(axis=0), low).astype(np.float32)
+    high = np.where(flat_channels, flat.max(axis=0), high).astype(np.float32)
+    return low, np.where(high > low, high, low + np.maximum(1, 1e-6 * np.abs(low))).astype(np.float32)
+
+
+def dtype_range(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (0, 255), (0, 65535) or (0, 1) by the dtype of an image (H, W, C), float32 (C,) each."""
+    top = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else 1
+    channels = image.shape[-1]
+    return np.zeros(channels, np.float32), np.full(channels, top, np.float32)
+
+
+def normalize(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Maps [low, high] to [0, 1] in each channel, without clipping; float32."""
+    return (image.astype(np.float32) - low) / (high - low)
+
+
+def denormalize(x: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: np.dtype | str) -> np.ndarray:
+    """Undoes `normalize`: integers are rounded and clipped to the range of the dtype."""
+    x, dtype = x * (high - low) + low, np.dtype(dtype)
+    if dtype.kind in "iu":
+        x = np.clip(np.rint(x), np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return x.astype(dtype)
+
+
+def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Repeats a grey image (H, W, 1) to three channels where three are wanted.
+
+    Raises:
+        ValueError: the image has another number of channels than wanted, and is not grey.
+    """
+    if image.shape[-1] == 1 and channels == 3:
+        return np.repeat(image, 3, axis=-1)
+    if image.shape[-1] != channels:
+        raise ValueError(
+            f"An image must have {channels} channels, or be grey for 3. Received: {image.shape[-1]}"
+        )
+    return image
+
+
+def content_hash(image: np.ndarray) -> str:
+    """Returns the SHA-256 (hex) of dtype, shape and pixels; the file format plays no part."""
+    digest = hashlib.sha256(f"{image.dtype.name}{image.shape}".encode())
+    digest.update(np.ascontiguousarray(image))
+    return digest.hexdigest()

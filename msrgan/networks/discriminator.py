@@ -1,0 +1,57 @@
+"""The discriminator of SRGAN: a VGG-like stack that ends in one logit.
+
+Ledig et al., arXiv 1609.04802, figure 4.
+"""
+
+import keras
+from keras import layers
+
+from msrgan.networks.srresnet import batch_normalization
+
+# (width as a multiple of `filters`, stride) of the paper's eight 3x3 convolutions.
+_STAGES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
+
+
+def discriminator(
+    *, channels=3, patch=96, filters=64, batch_norm=True, use_bias=True, head="dense", stages=_STAGES
+):
+    """Build a discriminator ``(B, H, W, channels) -> (B, 1)`` logits, the larger the more real.
+
+    Eight 3x3 convolutions with LeakyReLU (slope .2), batch norm after each but the first. mSRGAN (KTH TRITA-EECS
+    2018:10) has ``batch_norm=False, use_bias=False``.
+
+    Args:
+        channels: channels of the images.
+        patch: H = W of the training patches; only the "dense" head depends on it.
+        filters: width of the first convolution; the others are multiples of it.
+        batch_norm: whether convolutions but the first have batch norm.
+        use_bias: whether convolutions have biases. One that feeds a batch norm never has.
+        head: "dense": flatten - dense ``16 * filters`` - LeakyReLU - 1, the paper's; "gap": global average pooling - 1,
+            for any H and W.
+        stages: (multiple of ``filters``, stride) of each convolution.
+
+    Returns:
+        A ``keras.Model``; its logits are float32 under every dtype policy.
+
+    Raises:
+        ValueError: ``head`` is unknown.
+    """
+    if head not in ("dense", "gap"):
+        raise ValueError(f"head must be 'dense' or 'gap'. Received: head={head!r}.")
+    size = patch if head == "dense" else None
+    image = x = keras.Input((size, size, channels), name="image")
+    for i, (multiple, stride) in enumerate(stages, start=1):
+        norm = batch_norm and i > 1
+        x = layers.Conv2D(
+            multiple * filters, 3, stride, padding="same", use_bias=use_bias and not norm, name=f"conv{i}"
+        )(x)
+        if norm:
+            x = batch_normalization(name=f"conv{i}_bn")(x)
+        x = layers.LeakyReLU(0.2, name=f"conv{i}_act")(x)
+    if head == "dense":
+        x = layers.Flatten(name="flatten")(x)
+        x = layers.Dense(16 * filters, name="dense")(x)
+        x = layers.LeakyReLU(0.2, name="dense_act")(x)
+    else:
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, layers.Dense(1, name="logit", dtype="float32")(x), name="discriminator")

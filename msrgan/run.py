@@ -1,0 +1,140 @@
+"""A run folder: what was run, on what, and what came out; enough to resume, to reproduce and to cite."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import keras
+
+from msrgan.files import atomic
+
+PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
+# What may differ between the start of a run and its continuation without changing what was computed before.
+FREE = {
+    "out",
+    "resume",
+    "steps",
+    "epochs",
+    "checkpoint_every",
+    "data_dir",
+    "manual_dir",
+    "cache_gb",
+    "jit",
+    "patience",
+}
+
+
+class Run:
+    """A folder `--out`, with config.json, history.csv, checkpoints/, logs/ and samples/.
+
+    Args:
+        folder: made if it does not exist.
+        arguments: every option of the run, resolved.
+        data: what identifies the training images.
+        resume: go on with what the folder holds; otherwise what an earlier run left is removed.
+        writes: whether this process writes (under several workers only the chief does).
+
+    Raises:
+        ValueError: the folder holds a run of another configuration.
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, *, arguments: dict, data: dict, resume: bool = True, writes: bool = True
+    ):
+        self.folder, self.writes = folder, writes
+        self.checkpoints, self.logs, self.samples = (folder / n for n in ("checkpoints", "logs", "samples"))
+        if not resume and writes:
+            self._clear()
+        config = {
+            "arguments": {k: str(v) if isinstance(v, Path) else v for k, v in arguments.items()},
+            "data": data,
+        }
+        if (folder / "config.json").is_file():
+            self._check_same(config)
+        if writes:
+            for part in (folder, self.checkpoints, self.samples):
+                part.mkdir(parents=True, exist_ok=True)
+            about = {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": _versions()}
+            self.write_json("config.json", config | about | {"git_commit": _git_commit()})
+
+    def write_json(self, name: str, content: dict):
+        """Write a file of the folder, whole or not at all."""
+        with atomic(self.folder / name) as file:
+            file.write_text(json.dumps(content, indent=2) + "\n")
+
+    def write_table(self, name: str, rows: list[dict]):
+        """Write rows as CSV, whole or not at all; a column for every key of any row."""
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        with atomic(self.folder / name) as path, open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def history(self, until: int) -> "History":
+        """Open history.csv; rows after step `until` are forgotten, they will be computed again."""
+        path = self.folder / "history.csv"
+        rows = []
+        if path.is_file():
+            with open(path, newline="") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= until]
+        return History(self, rows)
+
+    def _clear(self):
+        for part in (self.checkpoints, self.logs, self.samples, self.folder / "model"):
+            shutil.rmtree(part, ignore_errors=True)
+        for name in ("config.json", "history.csv"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _check_same(self, config):
+        before = json.loads((self.folder / "config.json").read_text())
+        now = json.loads(json.dumps(config))
+        old, new = before["arguments"], now["arguments"]
+        changed = [
+            f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if k not in FREE and old.get(k) != v
+        ]
+        if not changed and before["data"] != now["data"]:
+            changed = ["the training images changed"]
+        if changed:
+            raise ValueError(
+                f"{self.folder} holds a run of another configuration: {'; '.join(changed)}. "
+                "Use the same flags to go on, another --out, or --no-resume to start anew."
+            )
+
+
+class History(keras.callbacks.Callback):
+    """Write a row of history.csv for every epoch; made by `Run.history`."""
+
+    def __init__(self, run: Run, rows: list[dict]):
+        super().__init__()
+        self.run, self.rows = run, rows
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Add a row and write the table anew."""
+        # Keras hands out every number as a float.
+        self.rows.append({"epoch": epoch, **logs, "step": int(logs["step"])})
+        self.run.write_table("history.csv", self.rows)
+
+
+def _versions():
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _git_commit():
+    """Return the commit of the source tree, or None where it is installed without one."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        found = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
+    except OSError:
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,210 @@
+"""The loop of both stages: strategy, steps, callbacks, checkpoints, resume.
+
+`keras.Model.fit` does not run under MultiWorkerMirroredStrategy in Keras 3, and it cannot resume in the
+middle of an epoch; this loop does both. A run is a list of stages, each some steps of one step function; its
+data is a stream addressed by the number of the step.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Stage(NamedTuple):
+    """Part of a run: `steps` calls of `step`, which maps a batch to a dict of scalars (see `SRGAN`)."""
+
+    name: str
+    step: Callable
+    steps: int
+
+
+class Progress(tf.train.experimental.PythonState):
+    """How far a run is: plain values, saved with every checkpoint.
+
+    Attributes:
+        step: steps done.
+        epoch: epochs done.
+        totals: sums of the logs since the last epoch's end.
+        count: steps that they sum.
+        memory: what callbacks keep from epoch to epoch.
+    """
+
+    _SAVED = ("step", "epoch", "totals", "count", "memory")
+
+    def __init__(self):
+        self.step, self.epoch, self.totals, self.count, self.memory = 0, 0, {}, 0, {}
+
+    def serialize(self):
+        """Return the values as JSON."""
+        return json.dumps({name: getattr(self, name) for name in self._SAVED})
+
+    def deserialize(self, string):
+        """Take the values from JSON."""
+        vars(self).update(json.loads(string))
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Choose by environment: TF_CONFIG -> several workers, several GPUs -> mirrored, else the default.
+
+    To be called before any other TensorFlow operation: workers connect here.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def is_chief() -> bool:
+    """Tell whether this process writes the run: it is alone, or worker 0 (or the chief) of its cluster."""
+    task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {})
+    return task.get("type", "worker") == "chief" or task.get("index", 0) == 0
+
+
+def use_xla(jit: str) -> bool:
+    """Resolve `auto`: XLA on a GPU; not on a CPU, where it makes these steps slower."""
+    return jit == "on" or (jit == "auto" and bool(tf.config.list_physical_devices("GPU")))
+
+
+def learning_rates(
+    rate: float, steps: int, *, pretraining: tuple[float, int] = (0.0, 0)
+) -> keras.optimizers.schedules.PiecewiseConstantDecay:
+    """Make SRGAN's schedule (section 3.2): a rate for half of the steps, then a tenth of it.
+
+    Args:
+        rate: of the first half.
+        steps: of the GAN.
+        pretraining: (rate, steps) before them.
+    """
+    before = pretraining[1]
+    # A boundary is the last step of its rate, and steps count from 0.
+    boundaries = [before - 1, before + steps // 2 - 1]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [pretraining[0], rate, rate / 10])
+
+
+class Loop:
+    """Run stages, from the last checkpoint if there is one.
+
+    Args:
+        model: the keras model whose steps are run; `update_average()`, if it has one, follows every step.
+        optimizers: its optimizers, built.
+        stages: what to run, in order.
+        batches: (ctx: tf.distribute.InputContext, step) -> dataset of this worker's batches from `step` on.
+        steps_per_epoch: steps between two validations; the last epoch of a stage may be shorter.
+        folder: of the checkpoints.
+        checkpoint_every: steps between two checkpoints.
+        distribution: a strategy, in whose scope model and optimizers were made.
+        jit: compile the steps with XLA.
+        validate: () -> dict of scalars, added to the logs of an epoch.
+        progress: made by the caller where callbacks keep something in `progress.memory`.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizers: Sequence[keras.optimizers.Optimizer],
+        stages: Sequence[Stage],
+        batches: Callable[[tf.distribute.InputContext, int], tf.data.Dataset],
+        *,
+        steps_per_epoch: int,
+        folder: Path,
+        checkpoint_every: int,
+        distribution: tf.distribute.Strategy,
+        jit: bool = False,
+        validate: Callable[[], dict[str, float]] = dict,
+        progress: Progress | None = None,
+    ):
+        self.model, self.stages, self.batches, self.validate = model, stages, batches, validate
+        self.steps_per_epoch, self.checkpoint_every = steps_per_epoch, checkpoint_every
+        self.distribution, self.jit = distribution, jit
+        self.progress = progress or Progress()
+        self.total = sum(stage.steps for stage in stages)
+        variables = [*model.variables, *(v for optimizer in optimizers for v in optimizer.variables)]
+        # A plain list: the order of building, the same for the same configuration.
+        self.variables = [v.value for v in {id(v): v for v in variables}.values()]
+        self.checkpoint = tf.train.Checkpoint(progress=self.progress, variables=self.variables)
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=2)
+
+    def restore(self) -> int:
+        """Go on from the last checkpoint, if there is one; return the step it was taken at."""
+        if self.manager.latest_checkpoint:
+            self.checkpoint.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
+        return self.progress.step
+
+    def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()):
+        """Run what is left of the stages; `on_epoch_end` receives the means of the epoch and the validation.
+
+        Raises:
+            FloatingPointError: a loss or a weight became NaN or infinite. The last checkpoint is intact.
+        """
+        hooks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
+        self.model.stop_training = False
+        hooks.on_train_begin()
+        start = 0
+        for stage in self.stages:
+            if self.progress.step < start + stage.steps and not self.model.stop_training:
+                self._run_stage(stage, start, hooks)
+            start += stage.steps
+        hooks.on_train_end()
+
+    def _run_stage(self, stage, start, hooks):
+        progress, end = self.progress, start + stage.steps
+        step = self._compiled(stage.step)
+        data = iter(
+            self.distribution.distribute_datasets_from_function(lambda ctx: self.batches(ctx, progress.step))
+        )
+        while progress.step < end and not self.model.stop_training:
+            logs = {name: float(value) for name, value in step(next(data)).items()}
+            progress.step += 1
+            progress.count += 1
+            progress.totals = {k: progress.totals.get(k, 0.0) + v for k, v in logs.items()}
+            bad = [name for name, value in logs.items() if not np.isfinite(value)]
+            if bad:
+                self._diverged(f"{', '.join(bad)} became NaN or infinite at step {progress.step}")
+            hooks.on_train_batch_end(progress.step, logs)
+            if (progress.step - start) % self.steps_per_epoch == 0 or progress.step == end:
+                self._end_epoch(stage, hooks)
+            if progress.step % self.checkpoint_every == 0 or progress.step == end or self.model.stop_training:
+                self._save()
+
+    def _compiled(self, step):
+        replica_step = tf.function(step, jit_compile=True) if self.jit else step
+
+        @tf.function
+        def distributed(batch):
+            logs = self.distribution.run(replica_step, args=(batch,))
+            if hasattr(self.model, "update_average"):
+                self.model.update_average()
+            return {k: self.distribution.reduce("SUM", v, axis=None) for k, v in logs.items()}
+
+        return distributed
+
+    def _end_epoch(self, stage, hooks):
+        progress = self.progress
+        means = {name: total / progress.count for name, total in progress.totals.items()}
+        progress.totals, progress.count = {}, 0
+        progress.epoch += 1
+        hooks.on_epoch_end(
+            progress.epoch, {"stage": stage.name, "step": progress.step, **means, **self.validate()}
+        )
+
+    def _save(self):
+        finite = all(bool(tf.reduce_all(tf.math.is_finite(v))) for v in self.variables if v.dtype.is_floating)
+        if not finite:
+            # The loss of the next step would be NaN; keep it out of the checkpoint.
+            self._diverged(f"a weight became NaN or infinite by step {self.progress.step}")
+        if is_chief():
+            self.manager.save(self.progress.step)
+
+    def _diverged(self, what):
+        last = self.manager.latest_checkpoint
+        kept = f"The last good checkpoint is {last}." if last else "There was no checkpoint yet."
+        raise FloatingPointError(f"{what}. Lower the learning rate, or use float32. {kept}")

@@ -1,0 +1,57 @@
+"""The published systems: which networks, which losses, which learning rates."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from msrgan.losses import CROSS_ENTROPY, LEAST_SQUARES, Adversarial
+from msrgan.networks import discriminator, srresnet
+
+
+class Variant(NamedTuple):
+    """A system: the builders of its networks, its adversarial loss, and the rates it was published with.
+
+    Attributes:
+        generator: (channels, scale, filters, blocks, ...) -> keras.Model, arguments of `srresnet`.
+        discriminator: (channels, patch) -> keras.Model.
+        adversarial: the pair of adversarial losses.
+        filters: default width of the generator.
+        blocks: default number of its residual blocks.
+        discriminator_rate: learning rate of the discriminator, as a multiple of the generator's.
+    """
+
+    generator: Callable
+    discriminator: Callable
+    adversarial: Adversarial
+    filters: int = 64
+    blocks: int = 16
+    discriminator_rate: float = 1.0
+
+
+def _msrgan(*, filters, scale, **arguments):
+    # Only the thesis's first upsampling is four times as wide as the body: its second leaves filters / 4.
+    stages = {2: 1, 4: 2, 8: 3}.get(scale, 1)
+    widths = (4 * filters,) + (filters,) * (stages - 1)
+    return srresnet(
+        filters=filters,
+        scale=scale,
+        widths=widths,
+        kernel=3,
+        use_bias=False,
+        stem_activation="leaky_relu",
+        **arguments,
+    )
+
+
+VARIANTS: dict[str, Variant] = {
+    # Gawande, TRITA-EECS-EX-2018:10, as in its code: Adam 1e-4 for the generator, 1e-3 for the discriminator.
+    "msrgan": Variant(
+        generator=_msrgan,
+        discriminator=partial(discriminator, batch_norm=False, use_bias=False),
+        adversarial=LEAST_SQUARES,
+        blocks=15,
+        discriminator_rate=10.0,
+    ),
+    # Ledig et al., arXiv 1609.04802.
+    "srgan": Variant(generator=srresnet, discriminator=discriminator, adversarial=CROSS_ENTROPY),
+}

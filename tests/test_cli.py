@@ -1,0 +1,248 @@
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import msrgan
+from msrgan import cli, images
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of good files of several kinds, and a damaged one."""
+    rng = np.random.default_rng(0)
+    images.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
+    images.write(
+        tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5
+    )
+    images.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
+    return tmp_path / "in"
+
+
+def lines(capsys):
+    return capsys.readouterr().err.strip().splitlines()
+
+
+def test_a_folder_is_mirrored(folder, tmp_path):
+    assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "bicubic"]) == 0
+    found = images.list_images(tmp_path / "out")
+    assert [str(path.relative_to(tmp_path / "out")) for path in found] == [
+        "a.png",
+        "plate/b.TIF",
+        "plate/c.jpg",
+    ]
+    for path in found:
+        source = images.read(folder / path.relative_to(tmp_path / "out"))
+        enlarged = images.read(path)
+        assert enlarged.dtype == source.dtype
+        assert enlarged.shape == (4 * source.shape[0], 4 * source.shape[1], source.shape[2])
+    np.testing.assert_array_equal(
+        images.read(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", images.read(folder / "a.png"))
+    )
+    assert images.read_pixel_size(tmp_path / "out" / "plate" / "b.TIF") == pytest.approx(0.125)
+
+
+def test_the_output_is_a_file_or_a_folder(folder, tmp_path):
+    for out, written in (("new.tif", "new.tif"), ("new", "new/a.png"), ("new", "new/a.png")):
+        arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / out), "--model", "nearest"]
+        assert cli.main(arguments) == 0
+        np.testing.assert_array_equal(
+            images.read(tmp_path / written), images.read(folder / "a.png").repeat(4, 0).repeat(4, 1)
+        )
+
+
+def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
+    (folder / "bad.png").write_bytes((folder / "a.png").read_bytes()[:300])
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(folder / "nan.tif")
+    out = tmp_path / "out"
+    assert cli.main(["upscale", str(folder), "-o", str(out), "--model", "bicubic"]) == 1
+    first, second, last = lines(capsys)
+    assert "bad.png: cannot be read as an image (truncated PNG)" in first
+    assert "nan.tif: holds 64 NaN" in second
+    assert last == "msrgan: error: 2 of 5 files could not be upscaled"
+    assert len(images.list_images(out)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["IN/none.png", "-o", "OUT"], "none.png: no such file or folder"),
+        (["IN", "-o", "OUT", "--model", "IN/none"], "none: no such model"),
+        (["IN", "-o", "OUT", "--model", "IN"], "holds no saved_model.pb"),
+        (["IN", "-o", "IN/out"], "must lie outside the input folder"),
+        (["IN", "-o", "IN"], "must lie outside the input folder"),
+        (["IN", "-o", "IN/a.png"], "must lie outside the input folder"),
+        (["IN/a.png", "-o", "IN"], "must not replace the input"),
+        (["IN/a.png", "-o", "IN/a.png"], "must not replace the input"),
+    ],
+)
+def test_upscale_errors(folder, tmp_path, capsys, arguments, message):
+    before = (folder / "a.png").read_bytes()
+    model = [] if "--model" in arguments else ["--model", "bicubic"]
+    arguments = [a.replace("IN", str(folder)).replace("OUT", str(tmp_path / "out")) for a in arguments]
+    assert cli.main(["upscale", *arguments, *model]) == 2
+    (line,) = lines(capsys)
+    assert line.startswith("msrgan: error: ")
+    assert message in line
+    assert not (tmp_path / "out").exists()
+    assert (folder / "a.png").read_bytes() == before
+
+
+def test_an_empty_folder_is_an_error(tmp_path, capsys):
+    assert cli.main(["upscale", str(tmp_path), "-o", str(tmp_path.parent / "x"), "--model", "bicubic"]) == 2
+    assert "holds no images" in lines(capsys)[0]
+
+
+def test_an_output_that_cannot_be_written_is_an_error(folder, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    arguments = [
+        "upscale",
+        str(folder / "a.png"),
+        "-o",
+        str(tmp_path / "file" / "x.png"),
+        "--model",
+        "nearest",
+    ]
+    assert cli.main(arguments) == 1
+    assert str(tmp_path / "file") in lines(capsys)[0]
+
+
+def test_options_of_a_tile(folder, tmp_path, capsys):
+    arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / "x.png"), "--model", "bicubic"]
+    assert cli.main([*arguments, "--tile", "7"]) == 0
+    assert cli.main([*arguments, "--overlap", "1"]) == 1
+    assert "a.png: overlap must be 2 or more" in lines(capsys)[0]
+
+
+def test_evaluate(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        images.write(tmp_path / "data" / f"{i}.png", rng.integers(0, 255, (40, 48), dtype=np.uint8))
+    arguments = [
+        "evaluate",
+        "--model",
+        "bicubic",
+        "--data",
+        str(tmp_path / "data"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "3 images, degradation bicubic" in shown.out
+    assert cli.main([*arguments, "--limit", "2", "--degradation", "area", "--scale", "2"]) == 0
+    with open(tmp_path / "out" / "scores.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+    assert "2 images, degradation area" in capsys.readouterr().out
+
+
+def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypatch):
+    images.write(tmp_path / "data" / "seen.png", np.eye(40, dtype=np.uint8))
+    images.write(tmp_path / "data" / "small.png", np.eye(9, dtype=np.uint8))
+    model = msrgan.load("bicubic")
+    model.metadata["training_hashes"] = [images.content_hash(images.read(tmp_path / "data" / "seen.png"))]
+    monkeypatch.setattr("msrgan.inference.load", lambda *_, **__: model)
+    arguments = ["evaluate", "--model", "x", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    skipped, count, seen = lines(capsys)
+    assert skipped.startswith("msrgan: warning: skipped small.png: An image must have 16 pixels")
+    assert count == "msrgan: warning: 1 images were skipped"
+    assert seen == "msrgan: warning: 1 images were in the model's training set: seen.png"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "missing"], "missing"),
+        (["--data", "DATA", "--degradation", "fog"], "degradation is one of"),
+        (["--data", "DATA", "--limit", "0"], "--limit must be 1 or more"),
+        (["--data", "DATA", "--out", "DATA/a.png"], "a.png"),
+    ],
+)
+def test_evaluate_errors(tmp_path, capsys, options, message):
+    images.write(tmp_path / "data" / "a.png", np.eye(40, dtype=np.uint8))
+    options = [option.replace("DATA", str(tmp_path / "data")) for option in options]
+    out = [] if "--out" in options else ["--out", str(tmp_path / "out")]
+    assert cli.main(["evaluate", "--model", "bicubic", *options, *out]) == 2
+    (line,) = lines(capsys)
+    assert message in line
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_command_turns_errors_of_the_user_into_one_line(capsys):
+    def raising(error):
+        def body():
+            raise error
+
+        return body
+
+    for error, code, line in [
+        (ValueError("two\nlines"), 2, "msrgan: error: two lines"),
+        (PermissionError(13, "Permission denied", "/data"), 2, "msrgan: error: /data: Permission denied"),
+        (FileNotFoundError("/data: no such folder"), 2, "msrgan: error: /data: no such folder"),
+        (FloatingPointError("The loss is NaN"), 1, "msrgan: error: The loss is NaN"),
+        (
+            tf.errors.InvalidArgumentError(None, None, "ValueError: a.tif: holds NaN\nTraceback ..."),
+            2,
+            "msrgan: error: a.tif: holds NaN",
+        ),
+    ]:
+        assert cli.command(raising(error)) == code
+        assert lines(capsys) == [line]
+    assert cli.command(raising(KeyboardInterrupt())) == 130
+    for error in (KeyError("a bug"), tf.errors.InternalError(None, None, "a bug")):
+        with pytest.raises(type(error)):
+            cli.command(raising(error))
+    assert cli.command(lambda: None) == 0
+    assert cli.command(lambda: 1) == 1
+
+
+def test_usage_errors_exit_2(capsys):
+    for arguments in ([], ["upscale"], ["upscale", "a", "--model", "b"], ["unknown"]):
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(arguments)
+        assert exit_.value.code == 2
+    assert "usage: msrgan" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"msrgan {msrgan.__version__}\n"
+
+
+def test_heavy_libraries_wait_until_they_are_used():
+    script = (
+        "import sys, msrgan, msrgan.cli\n"
+        "assert set(msrgan.__all__) <= set(dir(msrgan)) and msrgan.__version__\n"
+        "try: msrgan.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'skimage', 'matplotlib', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_public_names_are_there():
+    for name in ("load", "upscale", "export"):
+        assert callable(getattr(msrgan, name))
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = msrgan.nothing
+
+
+def test_the_installed_command_is_quiet(folder, tmp_path):
+    script = "import sys; from msrgan.cli import main; sys.exit(main(sys.argv[1:]))"
+    (folder / "bad.bmp").write_bytes(b"BM half a file")
+    arguments = ["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 2
+    assert "bad.bmp" in done.stderr.splitlines()[0]
+    assert len(done.stdout.splitlines()) == 3

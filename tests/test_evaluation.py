@@ -1,0 +1,173 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from skimage.metrics import peak_signal_noise_ratio
+
+from msrgan import images, inference
+from msrgan.evaluation import evaluate, stack, strip
+
+
+def picture(shape, dtype=np.uint16, seed=0):
+    """A smooth image of blobs, so that interpolation restores it in part."""
+    rng = np.random.default_rng(seed)
+    coarse = tf.image.resize(rng.random((1, 8, 8, shape[2])), shape[:2], method="bicubic")[0].numpy()
+    coarse = np.clip(coarse, 0, 1) + 0.02 * rng.random(shape)
+    return (coarse * np.iinfo(dtype).max / 20).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A null model with the hash of one image in its metadata, evaluated on three images of two kinds."""
+    out = tmp_path_factory.mktemp("study") / "deep" / "out"
+    shown = {
+        "a": picture((50, 67, 1)),
+        "b/c": picture((48, 48, 3), np.uint8, 1),
+        "tiny": picture((12, 12, 1)),
+    }
+    model = inference.load("lanczos")
+    model.metadata["training_hashes"] = [images.content_hash(shown["b/c"])]
+    return out, shown, evaluate(model, shown.items(), out=out)
+
+
+def rows(out):
+    with open(out / "scores.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_are_those_of_scikit_image(study):
+    out, shown, _ = study
+    hr = shown["a"][:48, :64]
+    lr = tf.image.resize(hr.astype(np.float32), (12, 16), method="bicubic", antialias=True)
+    lr = np.rint(lr).astype(np.uint16)
+    span = np.ptp(np.percentile(hr, (0.1, 99.9)))
+    for method, name in (("bicubic", "bicubic"), ("nearest", "nearest"), ("lanczos", "lanczos3")):
+        sr = np.clip(np.rint(tf.image.resize(lr, (48, 64), method=name)), 0, 65535)
+        expected = peak_signal_noise_ratio(hr.astype(float), sr.astype(float), data_range=span)
+        assert float(rows(out)[0][f"psnr_{method}"]) == pytest.approx(expected, abs=2e-3)
+
+
+def test_scores_csv(study):
+    out, _, _ = study
+    first, second = rows(out)
+    assert (first["id"], first["height"], first["width"], first["channels"]) == ("a", "48", "64", "1")
+    assert (second["id"], second["channels"]) == ("b/c", "3")
+    assert [row["seen_in_training"] for row in (first, second)] == ["False", "True"]
+    for row in (first, second):
+        assert row["psnr_model"] == row["psnr_lanczos"]
+        assert row["ssim_model"] == row["ssim_lanczos"]
+        gain = float(row["psnr_model"]) - float(row["psnr_bicubic"])
+        assert float(row["psnr_gain"]) == pytest.approx(gain, abs=2e-5)
+        assert float(row["psnr_nearest"]) < float(row["psnr_bicubic"])
+
+
+def test_summary(study):
+    out, _, summary = study
+    assert json.loads((out / "summary.json").read_text()) == summary
+    table = rows(out)
+    assert summary["images"] == 2
+    assert summary["seen_in_training"] == ["b/c"]
+    assert summary["degradation"] == "bicubic"
+    assert summary["model"]["training_hashes"] == 1
+    for metric in ("psnr", "ssim"):
+        values = [float(row[f"{metric}_bicubic"]) for row in table]
+        assert summary[metric]["bicubic"]["mean"] == pytest.approx(np.mean(values), abs=1e-4)
+        assert summary[metric]["bicubic"]["median"] == pytest.approx(np.median(values), abs=1e-4)
+    better = np.mean([float(row["psnr_gain"]) > 0 for row in table])
+    assert summary["better_than_bicubic"] == better
+
+
+def test_images_that_cannot_be_scored_are_skipped_and_named(study):
+    assert list(study[2]["skipped"]) == ["tiny"]
+    assert "16 pixels or more" in study[2]["skipped"]["tiny"]
+
+
+def test_strips_are_written(study):
+    drawn = images.read(study[0] / "strips.png")
+    assert drawn.dtype == np.uint8
+    assert drawn.shape[1] > 4 * 192
+    assert sorted(path.name for path in study[0].iterdir()) == ["scores.csv", "strips.png", "summary.json"]
+
+
+def test_units_of_the_images_play_no_part(tmp_path):
+    image = picture((48, 48, 1)) // 4
+    table = []
+    for name, factor in (("dim", 1), ("bright", 16)):
+        scaled = image * np.uint16(factor)
+        evaluate(inference.load("bicubic"), [("x", scaled)], out=tmp_path / name)
+        table.append(float(rows(tmp_path / name)[0]["psnr_nearest"]))
+    assert table[0] == pytest.approx(table[1], abs=0.01)
+
+
+def test_a_constant_image_is_restored_exactly(tmp_path):
+    constant = np.full((32, 32, 1), 77, np.uint8)
+    summary = evaluate(inference.load("bicubic"), [("flat", constant)], out=tmp_path)
+    assert rows(tmp_path)[0]["psnr_model"] == "inf"
+    assert rows(tmp_path)[0]["psnr_gain"] == "0.00000"
+    assert summary["psnr"]["model"]["mean"] is None
+    assert summary["ssim"]["model"]["mean"] == pytest.approx(1)
+    assert summary["better_than_bicubic"] == 0
+
+
+def test_evaluate_uses_the_degradation_asked_for(tmp_path):
+    image = picture((48, 48, 1))
+    scores = {}
+    for name in ("bicubic", "area"):
+        evaluate(inference.load("bicubic"), [("x", image)], out=tmp_path / name, degradation=name)
+        scores[name] = rows(tmp_path / name)[0]["psnr_model"]
+    assert scores["bicubic"] != scores["area"]
+
+
+def test_evaluate_errors_write_nothing(tmp_path):
+    model = inference.load("bicubic")
+    image = picture((48, 48, 1))
+    with pytest.raises(ValueError, match="degradation is one of bicubic.*Received: fog"):
+        evaluate(model, [("x", image)], out=tmp_path, degradation="fog")
+    with pytest.raises(ValueError, match="No image could be scored"):
+        evaluate(model, [], out=tmp_path)
+    with pytest.raises(ValueError, match="No image could be scored. x: An image must have"):
+        evaluate(model, [("x", image[:9])], out=tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        evaluate(model, [("x", image)], out=tmp_path / "file")
+
+
+def test_strip_shows_the_most_varied_region():
+    hr = np.full((256, 512, 1), 0.5, np.float32)
+    hr[64:192, 320:448] += np.random.default_rng(0).normal(size=(128, 128, 1))
+    lr = hr[::4, ::4]
+    bicubic, sr = hr * 0.5, hr
+    drawn = strip(lr, bicubic, sr, hr)
+    panels = np.split(drawn[24:, np.arange(drawn.shape[1]) % 262 < 256], 4, axis=1)
+    assert all(panel.shape == (256, 256, 3) for panel in panels)
+    low, high = np.percentile(hr[64:192, 320:448], (0.1, 99.9))
+    expected = np.clip(np.rint((hr[64:192, 320:448] - low) / (high - low) * 255), 0, 255)
+    for panel in panels[2:]:
+        np.testing.assert_array_equal(panel[::2, ::2, :1], expected)
+    assert np.abs(panels[1].astype(int) - panels[3]).max() > 20  # equal contrast shows unequal intensities
+    blocks = panels[0].reshape(32, 8, 32, 8, 3)
+    assert (blocks == blocks[:, :1, :, :1]).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_strip_of_any_channels_and_size(channels):
+    hr = picture((40, 24, channels))
+    drawn = strip(hr[::4, ::4], hr, hr, hr)
+    assert drawn.shape == (24 + 24 * 11, 4 * 24 * 11 + 18, 3)
+    assert drawn.dtype == np.uint8
+
+
+def test_strip_checks_sizes():
+    hr = picture((40, 24, 1))
+    with pytest.raises(ValueError, match="one shape"):
+        strip(hr[::4, ::4], hr, hr[:-1], hr)
+
+
+def test_stack_pads_to_the_widest():
+    wide, narrow = np.zeros((10, 60, 3), np.uint8), np.zeros((12, 40, 3), np.uint8)
+    drawn = stack([wide, narrow], ["one", "a caption that is far too long for it"])
+    assert drawn.shape == (10 + 12 + 48, 60, 3)
+    assert (drawn[-12:, 40:] == 255).all()

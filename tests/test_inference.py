@@ -1,0 +1,340 @@
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from msrgan import images, inference, tiling
+from msrgan.networks import receptive_radius, srresnet
+
+
+def trained(**options):
+    """A small generator whose weights and batch-norm statistics are far from their initial values."""
+    keras.utils.set_random_seed(1)
+    generator = srresnet(**({"channels": 1, "filters": 6, "blocks": 1, "kernel": 5} | options))
+    rng = np.random.default_rng(1)
+    for variable in generator.variables:
+        if "seed" not in variable.path:
+            noise = rng.normal(scale=0.1, size=variable.shape)
+            variable.assign(variable + (np.abs(noise) if "variance" in variable.path else noise))
+    return generator
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return trained()
+
+
+@pytest.fixture(scope="module")
+def exported(generator, tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "model"
+    inference.export(generator, path, metadata={"normalization": "range"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    return inference.load(exported)
+
+
+def stub(function, *, channels=1, scale=2, normalization="range"):
+    metadata = {"scale": scale, "channels": channels, "receptive_radius": 0, "normalization": normalization}
+    metadata |= {"percentiles": [0.1, 99.9], "degradation": "bicubic", "training_hashes": []}
+    return inference.Upscaler(function, metadata)
+
+
+def twice(batch):
+    return tf.repeat(tf.repeat(batch, 2, axis=1), 2, axis=2)
+
+
+def random_image(shape, dtype=np.float32, seed=0):
+    x = np.random.default_rng(seed).random(shape)
+    return (x * (1 if dtype == np.float32 else np.iinfo(dtype).max)).astype(dtype)
+
+
+# Export and load
+
+
+def test_saved_model_in_a_fresh_process_equals_the_generator(generator, exported, tmp_path):
+    batch = random_image((2, 20, 13, 1)) * 1.5 - 0.2  # values beyond [0, 1] pass too
+    np.save(tmp_path / "in.npy", batch)
+    script = (
+        "import sys, numpy as np, tensorflow as tf\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "out = model.signatures['serving_default'](image=tf.constant(np.load(sys.argv[2])))\n"
+        "assert list(out) == ['upscaled'] and 'msrgan' not in sys.modules\n"
+        "np.save(sys.argv[3], out['upscaled'])\n"
+    )
+    arguments = [exported, tmp_path / "in.npy", tmp_path / "out.npy"]
+    subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True, capture_output=True)
+    expected = (generator(batch * 2 - 1, training=False).numpy() + 1) / 2
+    assert expected.std() > 0.05
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-4)
+
+
+def test_loaded_model_equals_the_generator(generator, model):
+    batch = random_image((1, 9, 30, 1))
+    expected = (generator(batch * 2 - 1, training=False).numpy() + 1) / 2
+    np.testing.assert_allclose(model(batch), expected, atol=1e-5)
+
+
+def test_metadata(generator, exported, model):
+    metadata = json.loads((exported / "msrgan.json").read_text())
+    assert metadata == model.metadata
+    assert metadata["normalization"] == "range"
+    assert metadata["degradation"] == "bicubic"
+    assert metadata["training_hashes"] == []
+    assert metadata["percentiles"] == [0.1, 99.9]
+    assert (model.scale, model.channels, model.radius) == (4, 1, receptive_radius(generator))
+
+
+def test_export_of_a_half_precision_generator_is_float32(tmp_path):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = trained(channels=3)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    inference.export(half, tmp_path / "model")
+    batch = random_image((1, 12, 12, 3))
+    expected = (tf.cast(half(batch * 2 - 1, training=False), tf.float32).numpy() + 1) / 2
+    out = inference.load(tmp_path / "model")(batch)
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out, expected, atol=0.1)
+
+
+def test_export_replaces_a_model_whole_or_not_at_all(generator, tmp_path, monkeypatch):
+    inference.export(generator, tmp_path / "model", metadata={"run": "first"})
+    inference.export(generator, tmp_path / "model", metadata={"run": "second", "training_hashes": ["ab"]})
+
+    def broken(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", broken)
+    with pytest.raises(OSError, match="No space"):
+        inference.export(generator, tmp_path / "model", metadata={"run": "third"})
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    metadata = inference.load(tmp_path / "model").metadata
+    assert (metadata["run"], metadata["training_hashes"]) == ("second", ["ab"])
+
+
+def test_export_never_replaces_something_else(generator, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="is not an exported model"):
+        inference.export(generator, tmp_path)
+    with pytest.raises(ValueError, match="is not an exported model"):
+        inference.export(generator, tmp_path / "thesis.txt")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_export_checks_metadata(generator, tmp_path):
+    with pytest.raises(ValueError, match="normalization is one of"):
+        inference.export(generator, tmp_path / "model", metadata={"normalization": "zscore"})
+    with pytest.raises(ValueError, match="training_hashes, list"):
+        inference.export(generator, tmp_path / "model", metadata={"training_hashes": None})
+    assert not list(tmp_path.iterdir())
+
+
+def test_load_takes_a_run_folder(exported, model):
+    assert inference.load(exported.parent).metadata == model.metadata
+
+
+def test_load_errors(exported, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such model"):
+        inference.load(tmp_path / "missing")
+    with pytest.raises(ValueError, match="holds no saved_model.pb"):
+        inference.load(tmp_path)
+    with pytest.raises(ValueError, match="enlarges 4 times.*scale=2"):
+        inference.load(exported, scale=2)
+    (tmp_path / "saved_model.pb").write_bytes((exported / "saved_model.pb").read_bytes())
+    with pytest.raises(ValueError, match="without msrgan.json"):
+        inference.load(tmp_path)
+    (tmp_path / "msrgan.json").write_text('{"scale": 4')
+    with pytest.raises(ValueError, match="msrgan.json cannot be read"):
+        inference.load(tmp_path)
+    (tmp_path / "msrgan.json").write_text('{"scale": "four"}')
+    with pytest.raises(ValueError, match="metadata need scale, int"):
+        inference.load(tmp_path)
+    (tmp_path / "msrgan.json").write_text((exported / "msrgan.json").read_text())
+    with pytest.raises(ValueError, match="damaged model"):
+        inference.load(tmp_path)  # the variables are missing
+
+
+@pytest.mark.parametrize(("name", "method"), [("nearest", "nearest"), ("lanczos", "lanczos3")])
+def test_null_models(name, method):
+    image = random_image((12, 15, 2))
+    model = inference.load(name, scale=3)
+    assert (model.scale, model.channels) == (3, None)
+    expected = tf.image.resize(image, (36, 45), method=method)
+    np.testing.assert_allclose(inference.upscale(model, image), expected, atol=1e-5)
+
+
+def test_bicubic_is_the_kernel_of_keys():
+    impulse = np.zeros((1, 9, 9, 1), np.float32)
+    impulse[0, 4, 4] = 1
+    out = inference.load("bicubic")(impulse)[0, :, :, 0]
+    t = np.abs((np.arange(36) + 0.5) / 4 - 0.5 - 4)
+    # Keys 1981, a = -1/2
+    taps = np.where(
+        t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0)
+    )
+    np.testing.assert_allclose(out, np.outer(taps, taps), atol=1e-3)
+
+
+# Tiles
+
+
+@pytest.mark.parametrize("size", [1, 5, 30, 31, 32, 33, 47, 48, 49, 200])
+@pytest.mark.parametrize(("tile", "overlap"), [(16, 8), (1, 3), (7, 0), (33, 5)])
+def test_tiles_partition_the_image_with_context(size, tile, overlap):
+    found = list(tiling.tiles(size, 3, tile=tile, overlap=overlap))
+    shapes = {rows[1] - rows[0] for rows, *_ in found}
+    assert shapes == {min(size, tile + 2 * overlap)}
+    covered = np.zeros((size, 3), int)
+    for each in found:
+        covered[each.outer(1)] += 1
+        (start, stop), (first, last) = each.rows, each.kept_rows
+        assert 0 <= start <= first < last <= stop <= size
+        assert first - start >= overlap or start == 0
+        assert stop - last >= overlap or stop == size
+    assert (covered == 1).all()
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(1, None), (8, None), (20, 11), (64, None)])
+def test_tiled_equals_untiled(model, tile, overlap):
+    image = random_image((41, 57, 1))
+    whole = (model(image[None]))[0]
+    tiled = inference.upscale(model, image, tile=tile, overlap=overlap)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["nearest", "bicubic", "lanczos"])
+def test_interpolation_tiled_equals_untiled(name):
+    image = random_image((41, 57, 3))
+    model = inference.load(name)
+    np.testing.assert_allclose(
+        inference.upscale(model, image, tile=8), inference.upscale(model, image), atol=1e-5
+    )
+
+
+def test_too_little_context_would_be_seen(exported):
+    model = inference.load(exported)
+    image = random_image((41, 57, 1))
+    whole = inference.upscale(model, image)
+    model.radius = 0
+    assert np.abs(inference.upscale(model, image, tile=8) - whole).max() > 1e-3
+
+
+def test_all_calls_have_one_shape():
+    shapes = []
+
+    def function(batch):
+        shapes.append(tuple(batch.shape))
+        return twice(batch)
+
+    inference.upscale(stub(function), random_image((50, 33, 1)), tile=10, overlap=3)
+    assert set(shapes) == {(1, 16, 16, 1)}
+    shapes.clear()
+    inference.upscale(stub(function), random_image((50, 33, 1)))
+    assert shapes == [(1, 50, 33, 1)]
+
+
+# Intensities and channels
+
+
+def test_integers_are_rounded_and_clipped():
+    def shifted(batch):
+        return twice(batch) + tf.reshape(tf.constant([0.6, -0.6, 0.4]) / 255, (1, 1, 1, 3))
+
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[0], image[1] = 10, 255
+    out = inference.upscale(stub(shifted, channels=3), image)
+    assert out.dtype == np.uint8
+    assert out[0, 0].tolist() == [11, 9, 10]
+    assert out[3, 3].tolist() == [255, 254, 255]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("normalization", ["percentile", "range"])
+def test_normalisation_is_undone(dtype, normalization):
+    image = random_image((30, 20, 2), dtype)
+    out = inference.upscale(stub(twice, channels=2, normalization=normalization), image, tile=8)
+    assert out.dtype == dtype
+    np.testing.assert_allclose(out, image.repeat(2, 0).repeat(2, 1), rtol=1e-6, atol=1e-6)
+
+
+def test_the_model_sees_the_percentiles_of_the_whole_image():
+    seen = []
+
+    def function(batch):
+        seen.append(batch.numpy())
+        return twice(batch)
+
+    image = random_image((64, 40, 1), np.uint16) // 16 + 1000
+    inference.upscale(stub(function, normalization="percentile"), image, tile=8)
+    low, high = np.percentile(image, (0.1, 99.9))
+    np.testing.assert_allclose(seen[0][0], (image[:8, :8] - low) / (high - low), atol=1e-5)
+
+
+def test_12_bit_data_upscale_like_16_bit_data(exported):
+    model = inference.load(exported)
+    model.metadata["normalization"] = "percentile"
+    image = random_image((30, 30, 1), np.uint16) // 16
+    dim, bright = (inference.upscale(model, x).astype(int) for x in (image, image * 16))
+    assert dim.std() > 100
+    assert np.abs(np.clip(dim * 16, 0, 65535) - bright).max() <= 16
+
+
+def test_grey_image_for_a_colour_model():
+    def function(batch):
+        assert batch.shape[-1] == 3
+        return twice(batch) + tf.constant([0.0, 0.1, 0.5])
+
+    image = random_image((6, 7))
+    out = inference.upscale(stub(function, channels=3), image)
+    assert out.shape == (12, 14)
+    np.testing.assert_allclose(out, image.repeat(2, 0).repeat(2, 1) + 0.2, atol=1e-6)
+
+
+def test_colour_image_for_a_grey_model(model):
+    image = random_image((12, 15, 4))
+    planes = [inference.upscale(model, image[..., c]) for c in range(4)]
+    np.testing.assert_allclose(inference.upscale(model, image), np.stack(planes, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        (np.zeros((8, 8, 2), np.uint8), {}, "3 channels.*Received: 2"),
+        (np.zeros((8, 8, 3), np.int16), {}, r"Received: \(8, 8, 3\) int16"),
+        (np.zeros((1, 8, 8, 3), np.uint8), {}, r"Received: \(1, 8, 8, 3\) uint8"),
+        (np.zeros((0, 8, 3), np.uint8), {}, r"Received: \(0, 8, 3\)"),
+        (np.full((8, 8, 3), np.nan), {}, "NaN"),
+        (np.zeros((8, 8, 3), np.uint8), {"overlap": 4}, "5 or more.*Received: 4"),
+        (np.zeros((8, 8, 3), np.uint8), {"tile": 0}, "tile=0"),
+    ],
+)
+def test_upscale_errors(image, options, message):
+    model = stub(twice, channels=3)
+    model.radius = 5
+    with pytest.raises(ValueError, match=message):
+        inference.upscale(model, image, **options)
+
+
+def test_upscale_takes_a_path(exported, model):
+    image = random_image((8, 8), np.uint8)
+    np.testing.assert_array_equal(inference.upscale(exported, image), inference.upscale(model, image))
+
+
+def test_value_range_is_that_of_the_metadata():
+    image = random_image((40, 40, 2), np.uint16)
+    for q in ((0.1, 99.9), (1, 90)):
+        metadata = {"normalization": "percentile", "percentiles": q}
+        np.testing.assert_allclose(
+            inference.value_range(image, metadata), np.percentile(image.reshape(-1, 2), q, axis=0), rtol=1e-6
+        )
+    metadata["normalization"] = "range"
+    np.testing.assert_array_equal(inference.value_range(image, metadata), images.dtype_range(image))
