@@ -1,12 +1,13 @@
 """One training step of the full SRGAN objective, against the same mathematics in PyTorch on the CPU.
 
-SRResNet of 64 filters and 16 blocks, patch 96, batch 16, 4x: MSE + 0.006 * five-map content loss of mini-VGG19 +
-1e-5 * least-squares adversarial loss; generator and discriminator updated with Adam; random images and weights.
+SRResNet of 64 filters and 16 blocks, patch 96, batch 16, 4x: MSE + 0.006 * content loss on five maps of
+mini-VGG19 + 1e-5 * least-squares adversarial loss; generator and discriminator updated with Adam; random
+images and weights.
 
     python benchmarks/training_step.py --torch-python PYTHON_THAT_HAS_TORCH
 
-Both sides take turns in one run; medians are reported, and the rate as a share of this machine's own float32 matrix
-rate, measured in between.
+The contestants take turns in one run; medians are reported, and the rate as a share of the float32 matrix
+rate of this machine, measured in between.
 """
 
 import argparse
@@ -89,8 +90,8 @@ def gigaflops():
     generator = 2 * macs(srresnet(scale=SCALE, image_skip="none"), PATCH // SCALE)
     critic = 2 * macs(discriminator(patch=PATCH, batch_norm=False, use_bias=False), PATCH)
     vgg = 2 * macs(vgg19_micro(image_size=PATCH), PATCH, convolutions_only=True)
-    # Generator: forward and two backward products. Features: HR, SR, gradient. Critic: two forward passes, gradients
-    # of two passes, one more gradient to the image.
+    # Generator: forward and two backward products. Features: HR, SR, gradient. Critic: two passes forward and
+    # twice two products backward, and the gradient of the adversarial loss.
     return 1e-9 * BATCH * (3 * generator + 3 * vgg + 7 * critic)
 
 
@@ -116,8 +117,12 @@ def macs(model, size, convolutions_only=False):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch-python", help="a Python with PyTorch; without it only TensorFlow is measured")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--torch-python", help="a Python with PyTorch; without it only TensorFlow is measured"
+    )
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--default-layout", action="store_true", help="measure PyTorch's default layout too")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """The training step of ``training_step.py`` in PyTorch: same networks, same losses, same sharing of passes.
 
-Started by ``training_step.py``. It answers each line on its standard input ("channels_last" or "default") with the
-seconds that one step took.
+Started by ``training_step.py``. It answers each line on its standard input, "channels_last" or "default",
+with the seconds that one step took.
 """
 
 import sys
@@ -16,6 +16,8 @@ BETA, GAMMA = 0.006, 1e-5
 
 
 class Block(nn.Module):
+    """Residual block."""
+
     def __init__(self, filters):
         super().__init__()
         self.body = nn.Sequential(
@@ -26,11 +28,13 @@ class Block(nn.Module):
             nn.BatchNorm2d(filters),
         )
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         return x + self.body(x)
 
 
 class Generator(nn.Module):
+    """SRResNet."""
+
     def __init__(self, filters=64, blocks=16):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, filters, 9, padding=4), nn.PReLU(filters))
@@ -41,7 +45,7 @@ class Generator(nn.Module):
         again = [nn.Conv2d(filters, 4 * filters, 3, padding=1), nn.PixelShuffle(2), nn.PReLU(filters)]
         self.tail = nn.Sequential(*stage, *again, nn.Conv2d(filters, 3, 9, padding=4))
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         x = self.stem(x)
         return self.tail(x + self.body(x))
 
@@ -51,7 +55,12 @@ def discriminator(filters=64):
     for multiple, stride in ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)):
         modules += [nn.Conv2d(width, multiple * filters, 3, stride, 1, bias=False), nn.LeakyReLU(0.2)]
         width = multiple * filters
-    modules += [nn.Flatten(), nn.Linear(width * (PATCH // 16) ** 2, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1)]
+    modules += [
+        nn.Flatten(),
+        nn.Linear(width * (PATCH // 16) ** 2, 1024),
+        nn.LeakyReLU(0.2),
+        nn.Linear(1024, 1),
+    ]
     return nn.Sequential(*modules)
 
 
@@ -69,7 +78,7 @@ class Features(nn.Module):
             self.groups.append(nn.Sequential(*group))
         self.requires_grad_(False)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         maps = []
         for group in self.groups:
             x = group(functional.max_pool2d(x, 2) if maps else x)

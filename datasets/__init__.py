@@ -82,7 +82,12 @@ def _prepared(data, manual_dir, data_dir, chief):
     builder = getattr(importlib.import_module(module), builder_class)(
         config=config or None, data_dir=data_dir
     )
-    if chief:
+    if chief and not builder.is_prepared():
+        if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (manual_dir and Path(manual_dir).is_dir()):
+            raise FileNotFoundError(
+                f"{name} is not prepared yet: --manual-dir must name the folder of its raw files. "
+                f"Received: {manual_dir}. {' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
+            )
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
     while not builder.is_prepared():
         time.sleep(1)

@@ -45,7 +45,8 @@ class Cyto2017(tfds.core.GeneratorBasedBuilder):
     """
 
     def _info(self):
-        return self.dataset_info_from_configs(
+        return tfds.core.DatasetInfo(
+            builder=self,
             description=(
                 "Immunofluorescence fields of the Human Protein Atlas, red microtubules, green protein of interest, "
                 "blue nucleus, merged and resized to 96x96 (cubic), labelled with one of 13 protein "
@@ -89,9 +90,16 @@ class Cyto2017(tfds.core.GeneratorBasedBuilder):
             held = hold_out([r["label"] for r in records], [r["group"] for r in records], fraction=fraction)
             splits[name] = [r for r, out in zip(records, held, strict=True) if out]
             records = [r for r, out in zip(records, held, strict=True) if not out]
-        return {name: self._examples(part) for name, part in {"train": records, **splits}.items()}
+        splits["train"] = records
+        empty = [name for name, part in splits.items() if not part]
+        if empty:
+            raise ValueError(
+                f"{folder} has too few images for a {' and a '.join(empty)} split. At least one class needs "
+                "three antibodies."
+            )
+        return {name: self._generate_examples(part) for name, part in splits.items()}
 
-    def _examples(self, records):
+    def _generate_examples(self, records):
         for record in records:
             image = merge(record["paths"])
             if image.dtype != self.builder_config.dtype:

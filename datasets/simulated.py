@@ -63,7 +63,7 @@ class Simulated(tfds.core.GeneratorBasedBuilder):
             name="standard", description="Per class 130 train, 20 validation and 20 test fields."
         ),
         SimulatedConfig(
-            name="small", description="Per class 8 train, 2 validation and 2 test fields.", fields=(8, 2, 2)
+            name="small", description="Per class 4 train, 2 validation and 2 test fields.", fields=(4, 2, 2)
         ),
     ]
 

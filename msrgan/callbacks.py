@@ -16,6 +16,9 @@ from msrgan.files import atomic
 from msrgan.training import Loop, Progress
 
 
+WARM_UP = 300
+
+
 def numbers(logs: dict) -> dict[str, float]:
     """Return the measured values among the logs of an epoch."""
     return {name: value for name, value in logs.items() if name not in ("stage", "step")}
@@ -112,6 +115,9 @@ class TensorBoard(keras.callbacks.Callback):
 class EarlyStop(keras.callbacks.Callback):
     """Keep the weights of the best epoch, and stop when `patience` epochs in a row were no better.
 
+    Until step 300 the last epoch counts as the best: batch norm's moving averages (decay .99) still remember
+    their start, and a validation that uses them says little.
+
     Args:
         network: whose weights are kept.
         progress: of the loop; the best value and the waiting are saved with its checkpoints.
@@ -142,7 +148,7 @@ class EarlyStop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Compare with the best epoch so far."""
         memory = self.progress.memory
-        if logs[self.monitor] < memory.get("best", np.inf):
+        if logs["step"] <= WARM_UP or logs[self.monitor] < memory["best"]:
             memory.update(best=logs[self.monitor], best_epoch=epoch, waited=0)
             if self.writes:
                 with atomic(self.file) as file:

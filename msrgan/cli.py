@@ -125,8 +125,10 @@ def _upscale(arguments):
     jobs = list(_jobs(arguments.input, arguments.output))
     import_tensorflow()
     from msrgan import images, inference
+    from msrgan.files import writable_folder
 
     model = inference.load(arguments.model)
+    writable_folder(arguments.output if arguments.input.is_dir() else jobs[0][1].parent)
     failed = 0
     for source, target in jobs:
         try:
@@ -136,7 +138,8 @@ def _upscale(arguments):
             images.write(target, enlarged, pixel_size=size and size / model.scale)
         except (ValueError, OSError) as error:
             failed += 1
-            _report("msrgan", error if str(source) in str(error) else f"{source}: {error}", 1)
+            named = isinstance(error, OSError) or str(source) in str(error)
+            _report("msrgan", error if named else f"{source}: {error}", 1)
             continue
         print(f"{source} -> {target} ({enlarged.shape[1]}x{enlarged.shape[0]})")
     if failed and len(jobs) > 1:

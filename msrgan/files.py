@@ -55,6 +55,18 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def writable_folder(path: str | os.PathLike) -> Path:
+    """Makes a folder if there is none, and finds out now, not after hours of work, whether it can be written.
+
+    Raises:
+        OSError: it cannot.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=path).close()
+    return path
+
+
 def _sync(path):
     with open(path, "rb+") as file:
         os.fsync(file.fileno())

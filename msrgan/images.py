@@ -123,14 +123,12 @@ def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | Non
 
 
 def _decode_opencv(data: bytes) -> np.ndarray:
-    # Both decoders fill the missing part of a truncated file with a constant and call that a success.
-    if data.startswith(b"\x89PNG") and b"IEND" not in data:
-        raise ValueError("truncated PNG")
+    # OpenCV 4 fills the missing part of a truncated JPEG with grey and calls that a success.
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         raise ValueError("truncated JPEG")
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if image is None:
-        raise ValueError("damaged, or not a PNG, JPEG, BMP or TIFF file" if data else "empty file")
+        raise ValueError("damaged, truncated, or not a PNG, JPEG, BMP or TIFF file" if data else "empty file")
     image = np.atleast_3d(image)
     return image[..., 2::-1] if image.shape[2] >= 3 else image
 

@@ -63,6 +63,9 @@ def set_up(options: argparse.Namespace):
     Raises:
         ValueError: the batch cannot be divided among the replicas.
     """
+    from msrgan.cli import import_tensorflow
+
+    import_tensorflow()
     import keras
 
     from msrgan.training import strategy

@@ -160,7 +160,8 @@ def _grid_crop(example, key, patch):
     rows, columns = -(-height // patch), -(-width // patch)
     seed, number, index = tf.unstack(key)
     tiles = rows * columns
-    order = tf.cast(tf.stack([seed, number // tiles, index]), tf.int32)
+    round_seed = _seed(tf.stack([seed, number // tiles, index]), 0)
+    order = tf.random.stateless_uniform([2], round_seed, minval=None, maxval=None, dtype=tf.int32)
     tile = tf.random.experimental.index_shuffle(number % tiles, order, tiles - 1)
     corner = tf.stack(
         [

@@ -29,7 +29,7 @@ class Tile(NamedTuple):
 
 
 def tiles(height: int, width: int, *, tile: int, overlap: int) -> Iterator[Tile]:
-    """Covers an image with windows of one shape, no larger than the image; their kept parts partition it.
+    """Covers an image with windows of one shape, as few as can be; their kept parts partition it.
 
     A kept part has `overlap` or more pixels of its window on each side, except where the window ends with the
     image: there the network must see the border as it would in the whole image. So the result of a network
@@ -38,7 +38,7 @@ def tiles(height: int, width: int, *, tile: int, overlap: int) -> Iterator[Tile]
     Args:
         height: rows of the image.
         width: columns of the image.
-        tile: largest side of a kept part between two others; windows have sides of up to tile + 2 overlap.
+        tile: largest side of a kept part between two others; windows have sides up to tile + 2 overlap.
         overlap: least context.
     """
     columns = list(_spans(width, tile, overlap))
@@ -49,10 +49,11 @@ def tiles(height: int, width: int, *, tile: int, overlap: int) -> Iterator[Tile]
 
 def _spans(size: int, tile: int, overlap: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Yields (window, kept) spans along one axis: windows evenly spread, cut midway where two overlap."""
-    window = min(size, tile + 2 * overlap)
-    steps = -(-(size - window) // tile)
-    # Neighbours start at most `tile` apart, so they share 2 overlap pixels or more.
-    starts = [i * (size - window) // max(steps, 1) for i in range(steps + 1)]
+    count = max(1, -(-(size - 2 * overlap) // tile))
+    step = -(-(size - 2 * overlap) // count)
+    window = min(size, step + 2 * overlap)
+    # Neighbours start at most `step` apart, so they share 2 overlap pixels or more.
+    starts = [i * (size - window) // max(count - 1, 1) for i in range(count)]
     cuts = [0, *((a + window + b) // 2 for a, b in zip(starts, starts[1:], strict=False)), size]
     for start, first, last in zip(starts, cuts, cuts[1:], strict=False):
         yield (start, start + window), (first, last)

@@ -1,4 +1,5 @@
 import csv
+import os
 import subprocess
 import sys
 
@@ -61,7 +62,7 @@ def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
     out = tmp_path / "out"
     assert cli.main(["upscale", str(folder), "-o", str(out), "--model", "bicubic"]) == 1
     first, second, last = lines(capsys)
-    assert "bad.png: cannot be read as an image (truncated PNG)" in first
+    assert "bad.png: cannot be read as an image (damaged, truncated, or" in first
     assert "nan.tif: holds 64 NaN" in second
     assert last == "msrgan: error: 2 of 5 files could not be upscaled"
     assert len(images.list_images(out)) == 3
@@ -107,8 +108,17 @@ def test_an_output_that_cannot_be_written_is_an_error(folder, tmp_path, capsys):
         "--model",
         "nearest",
     ]
-    assert cli.main(arguments) == 1
-    assert str(tmp_path / "file") in lines(capsys)[0]
+    assert cli.main(arguments) == 2
+    assert lines(capsys) == [f"msrgan: error: {tmp_path / 'file'}: File exists"]
+
+
+def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "x.png")
+
+    monkeypatch.setattr(images, "write", full)
+    assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]) == 1
+    assert lines(capsys)[0] == "msrgan: error: x.png: No space left on device"
 
 
 def test_options_of_a_tile(folder, tmp_path, capsys):
@@ -241,7 +251,8 @@ def test_the_installed_command_is_quiet(folder, tmp_path):
     script = "import sys; from msrgan.cli import main; sys.exit(main(sys.argv[1:]))"
     (folder / "bad.bmp").write_bytes(b"BM half a file")
     arguments = ["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    env = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=env)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2
     assert "bad.bmp" in done.stderr.splitlines()[0]

@@ -181,6 +181,13 @@ def test_unreadable_files_are_named(tmp_path, rng, name, damage):
         images.read(tmp_path / name)
 
 
+def test_a_truncated_jpeg_is_no_image(tmp_path):
+    images.write(tmp_path / "a.jpg", np.tile(np.arange(128, dtype=np.uint8), (128, 1)))
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-20])
+    with pytest.raises(images.UnreadableImageError, match="truncated JPEG"):
+        images.read(tmp_path / "a.jpg")
+
+
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.png"):
         images.read(tmp_path / "nothing.png")

@@ -192,7 +192,9 @@ def test_bicubic_is_the_kernel_of_keys():
 def test_tiles_partition_the_image_with_context(size, tile, overlap):
     found = list(tiling.tiles(size, 3, tile=tile, overlap=overlap))
     shapes = {rows[1] - rows[0] for rows, *_ in found}
-    assert shapes == {min(size, tile + 2 * overlap)}
+    assert len(shapes) == 1
+    assert max(shapes) <= min(size, tile + 2 * overlap)
+    assert len(found) == max(1, -(-(size - 2 * overlap) // tile))
     covered = np.zeros((size, 3), int)
     for each in found:
         covered[each.outer(1)] += 1
@@ -236,7 +238,8 @@ def test_all_calls_have_one_shape():
         return twice(batch)
 
     inference.upscale(stub(function), random_image((50, 33, 1)), tile=10, overlap=3)
-    assert set(shapes) == {(1, 16, 16, 1)}
+    assert len(shapes) == 5 * 3
+    assert set(shapes) == {(1, 15, 15, 1)}
     shapes.clear()
     inference.upscale(stub(function), random_image((50, 33, 1)))
     assert shapes == [(1, 50, 33, 1)]

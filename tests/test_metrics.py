@@ -35,6 +35,7 @@ def test_scikit_image_agrees(pair):
 
 
 def test_ssim_is_that_of_the_paper(pair):
+    pair = [pair[0] / 40, pair[1][::-1] / 40]  # unlike images of low contrast: every constant weighs
     planes = [
         structural_similarity(
             *(image[..., c].astype(float) for image in pair),

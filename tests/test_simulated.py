@@ -2,11 +2,13 @@
 
 import collections
 
+import cv2
 import numpy as np
 import pytest
 
 from msrgan.datasets.localisation import LOCALISATIONS
 from msrgan.datasets.simulator import cell_line, simulate, stain
+from msrgan.datasets.simulator.optics import photon_noise
 from msrgan.datasets.simulator.proteins import PATTERNS
 from msrgan.datasets.simulator.shapes import OVERSAMPLING, geometry
 from msrgan.datasets.simulator.structures import anatomy
@@ -44,14 +46,18 @@ def test_same_seed_gives_same_bytes():
 
 
 def test_label_changes_green_but_not_the_cells():
-    nucleus, cytosol = (simulate(label, 5, size=SIZE) for label in (0, 8))
-    np.testing.assert_array_equal(nucleus.cells, cytosol.cells)
-    np.testing.assert_array_equal(nucleus.nuclei, cytosol.nuclei)
-    inside = nucleus.nuclei > 0
-    around = (nucleus.cells > 0) & ~inside
-    nucleus, cytosol = (field.image[..., 1].astype(float) for field in (nucleus, cytosol))
-    assert nucleus[inside].mean() > 2 * nucleus[around].mean()
-    assert cytosol[around].mean() > 1.2 * cytosol[inside].mean()
+    ratios = {0: [], 8: []}
+    for seed in range(6):
+        fields = {label: simulate(label, seed, size=SIZE) for label in ratios}
+        np.testing.assert_array_equal(fields[0].cells, fields[8].cells)
+        np.testing.assert_array_equal(fields[0].nuclei, fields[8].nuclei)
+        inside = fields[0].nuclei > 0
+        around = (fields[0].cells > 0) & ~inside
+        for label, field in fields.items():
+            green = field.image[..., 1].astype(float)
+            ratios[label].append(green[inside].mean() / green[around].mean())
+    assert np.median(ratios[0]) > 2
+    assert np.median(ratios[8]) < 0.8
 
 
 @pytest.mark.parametrize("size", [64, 96, 192])
@@ -68,6 +74,22 @@ def test_image_and_masks(size):
         for mask in (field.nuclei, field.cells):
             np.testing.assert_array_equal(np.unique(mask[mask > 0]), np.arange(1, mask.max() + 1))
         assert 0.02 < inside.mean() < 0.5 * (field.cells > 0).mean() + 0.1
+
+
+@pytest.mark.parametrize("mean", [3, 30, 3000])
+def test_photon_noise_has_the_moments_of_poisson(mean):
+    counts = photon_noise(np.random.default_rng(0), np.full(200_000, mean, np.float32))
+    assert counts.mean() == pytest.approx(mean, abs=0.3 + 0.003 * mean**0.5)
+    assert counts.var() == pytest.approx(mean, rel=0.06)
+
+
+@pytest.mark.parametrize("label", range(len(PATTERNS)))
+def test_field_inside_one_cell(label):
+    """Without any border in view the distances to it are infinite."""
+    line = cell_line(1)._replace(radius=400, protrusions=0, elongation=1, roughness=0)
+    field = simulate(label, 4, size=64, line=line)
+    assert field.cells.min() == field.cells.max() == 1
+    assert field.image.any()
 
 
 def test_blue_marks_the_nuclei_and_red_avoids_them():
@@ -94,7 +116,7 @@ def test_blue_marks_the_nuclei_and_red_avoids_them():
 )
 def test_share_of_the_stain_inside_the_nuclei(label, low, high):
     for protein, cell in patterns(label):
-        assert low <= share(protein, cell.field.nuclei > 0) <= high
+        assert low <= share(protein, cell.field.nuclei > 0) <= high + 1e-6
 
 
 def test_nucleoli_stain_is_dense_in_the_nucleoli():
@@ -172,19 +194,23 @@ def test_actin_fibres_are_parallel_and_intermediate_filaments_are_not():
 
 def test_microtubule_stain_follows_the_red_channel():
     rng, cell = scene(8)
-    red, green, _ = stain(rng, 9, cell)
+    stains = stain(rng, 9, cell)
+    assert stains.dtype == np.float32
+    red, green, _ = stains
     cells = cell.field.cells == 1
     assert np.corrcoef(red[cells], green[cells])[0, 1] > 0.9
 
 
 def test_fine_detail_survives_the_camera():
-    """A 4x reduction must lose something, or super-resolution on this set would mean nothing."""
-    cv2 = pytest.importorskip("cv2")
-    image = simulate(9, 2).image.astype(np.float32)
-    small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    back = cv2.resize(small, (192, 192), interpolation=cv2.INTER_CUBIC)
-    noise = np.abs(np.diff(image[..., 0][simulate(9, 2).cells == 0])).mean()
-    assert np.abs(image - back)[..., 0].mean() > 2 * noise
+    """A 4x reduction must lose more than noise, or super-resolution on this set would mean nothing."""
+    ratios = []
+    for seed in range(6):
+        field = simulate(9, seed)
+        red = field.image[..., 0].astype(np.float32)
+        small = cv2.resize(red, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        lost = red - cv2.resize(small, red.shape, interpolation=cv2.INTER_CUBIC)
+        ratios.append(lost[field.cells > 0].std() / lost[field.cells == 0].std())
+    assert np.median(ratios) > 2.5
 
 
 @pytest.mark.parametrize(
@@ -201,7 +227,7 @@ def test_builder(tmp_path):
     builder = Simulated(config="small", data_dir=tmp_path)
     builder.download_and_prepare()
     groups = {}
-    for split, repeats in (("train", 8), ("validation", 2), ("test", 2)):
+    for split, repeats in (("train", 4), ("validation", 2), ("test", 2)):
         rows = list(builder.as_dataset(split=split).as_numpy_iterator())
         labels = [row["label"] for row in rows]
         np.testing.assert_array_equal(np.bincount(labels), [repeats] * len(LOCALISATIONS))

@@ -1,6 +1,6 @@
 """Frozen feature extractors for the content loss: images in [-1, 1] -> a list of float32 feature maps.
 
-mini-VGG19 (``micro``) and ImageNet VGG19 (``imagenet``) are interchangeable: each brings its own preprocessing.
+mini-VGG19 (``micro``) and ImageNet VGG19 (``imagenet``) are interchangeable: each preprocesses by itself.
 """
 
 from pathlib import Path
@@ -16,14 +16,14 @@ LAST_ACTIVATIONS = tuple(f"block{b}_conv{n}_act" for b, n in enumerate(CONVOLUTI
 
 # Mean of ImageNet in the order blue, green, red, 0..255: the preprocessing VGG19 was trained with.
 _IMAGENET_MEAN = (103.939, 116.779, 123.68)
-# arXiv 1609.04802, section 3.2: features are divided by 12.75, so that the content loss is of the order of the MSE.
+# arXiv 1609.04802, section 3.2: features / 12.75, so that the content loss is of the order of the MSE.
 _IMAGENET_SCALE = 1 / 12.75
 
 
 class Features:
     """A frozen network as a function: ``features(images) -> list`` of ``(B, H', W', F)`` float32 maps.
 
-    Deliberately not a Keras layer: a model that holds one neither tracks its weights nor writes them to checkpoints.
+    Not a Keras layer: a model that holds one neither trains its weights nor writes them to checkpoints.
 
     Attributes:
         channels: channels of the images that it takes; a grey image is repeated to them.
@@ -45,8 +45,8 @@ class Features:
         channels = images.shape[-1]
         if channels not in (1, self.channels):
             raise ValueError(
-                f"Images must have {self.channels} channels, those the feature extractor was trained with, or 1. "
-                f"Received: {channels}. Train another one on such images, or do without content loss."
+                f"Images must have 1 or {self.channels} channels, as the feature extractor was trained with "
+                f"{self.channels}. Received: {channels}. Train one on such images, or use no content loss."
             )
         if channels != self.channels:
             images = ops.repeat(images, self.channels, axis=-1)
@@ -63,8 +63,8 @@ def micro(path, *, layers=LAST_ACTIVATIONS):
 
     Args:
         path: a ``vgg.keras`` file, the run folder that holds one, or the model itself.
-        layers: names of layers; "block5_conv4_act" is after and "block5_conv4" before the activation (batch norm
-            included). Default: the last activation of each group.
+        layers: names of layers; "block5_conv4_act" is after and "block5_conv4" before the activation, batch
+            norm included. Default: the last activation of each group.
 
     Returns:
         A ``Features``.
@@ -99,7 +99,7 @@ def imagenet(weights="imagenet", *, layers=("block5_conv4",)):
 
 
 def _trunk(model, names):
-    """Return the part of a network that leads to some of its layers; batch norm counts as part of its convolution."""
+    """Return the part of a network that leads to the named layers; batch norm is part of its convolution."""
     known = [layer.name for layer in model.layers]
     outputs = []
     for name in names:
@@ -134,9 +134,9 @@ def _imagenet_vgg19(weights):
         if weights != "imagenet":
             raise ValueError(f"{weights}: must hold weights of VGG19(include_top=False). {error}") from error
         raise FileNotFoundError(
-            "The ImageNet weights of VGG19 cannot be downloaded. Download "
-            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 elsewhere and name it with --vgg-weights FILE. "
-            f"{error}"
+            "The ImageNet weights of VGG19 cannot be downloaded. Get the file "
+            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 of keras-applications elsewhere and name it "
+            f"with --vgg-weights FILE. {error}"
         ) from error
     # Activations of ImageNet VGG19 reach tens of thousands: float16 would overflow, bfloat16 does not.
     policy = keras.config.dtype_policy()

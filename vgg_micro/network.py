@@ -1,4 +1,4 @@
-"""mini-VGG19: the 16 convolutions of VGG19 with batch norm and LeakyReLU, trained from scratch on micrographs.
+"""mini-VGG19: the 16 convolutions of VGG19 with batch norm and LeakyReLU, trained from scratch.
 
 Simonyan & Zisserman, arXiv 1409.1556, configuration E; as modified by Gawande, KTH TRITA-EECS-EX-2018:10.
 """
@@ -13,9 +13,9 @@ CONVOLUTIONS = (2, 2, 4, 4, 4)
 def vgg19_micro(*, classes=13, channels=3, width=1.0, image_size=96):
     """Build the classifier ``(B, image_size, image_size, channels) -> (B, classes)`` logits.
 
-    Five groups of [conv3 without bias - batch norm - LeakyReLU .2], each followed by a 2x2 max pooling; flatten; dense
-    4096, 4096 with LeakyReLU; logits. Layers are named as in ``keras.applications.VGG19``: ``block1_conv1``, then
-    ``block1_conv1_bn`` and ``block1_conv1_act``.
+    Five groups of [conv3 without bias, batch norm, LeakyReLU .2], each followed by a 2x2 max pooling;
+    flatten; dense 4096, 4096 with LeakyReLU; logits. Layers are named as in ``keras.applications.VGG19``:
+    ``block1_conv1``, then ``block1_conv1_bn`` and ``block1_conv1_act``.
 
     Args:
         classes: number of classes.
@@ -42,7 +42,7 @@ def vgg19_micro(*, classes=13, channels=3, width=1.0, image_size=96):
 
 
 def _conv(x, filters, name):
-    # Synchronised: batch statistics over all workers, so that many train as one. Only TensorFlow knows the argument.
+    # Synchronised: statistics of the batches of all workers, so that many train as one. TensorFlow only.
     synchronized = keras.config.backend() == "tensorflow"
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3, synchronized=synchronized, name=f"{name}_bn")(

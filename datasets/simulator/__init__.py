@@ -63,7 +63,7 @@ def simulate(label: int, seed, *, size: int = 192, line: CellLine | None = None)
     line = line or cell_line(rng.integers(2**63))
     field = geometry(rng, line, size * OVERSAMPLING)
     cell = anatomy(rng, field)
-    image = expose(rng, stain(rng, label, cell), haze=rng.uniform(0.03, 0.2, 3))
+    image = expose(rng, stain(rng, label, cell), haze=rng.uniform(0.03, 0.2, 3).tolist())
     return Field(image, *(on_camera(labels).astype(np.uint16) for labels in (field.nuclei, field.cells)))
 
 
@@ -87,13 +87,13 @@ def stain(rng, label: int, cell: Anatomy) -> np.ndarray:
     )
     bulk = field.height * (1 - rng.uniform(0, 0.7) * np.minimum(field.inside / 5, 1))
     auto = bulk * np.clip(1 + 0.25 * smooth_noise(rng, size, 10), 0, None)
-    red = (cell.microtubules + rng.uniform(0.1, 0.6) * bulk) * red_gain[field.cells]
-    blue = cell.chromatin * blue_gain[field.cells] + rng.uniform(0, 0.05) * auto
+    red = (cell.microtubules + rng.uniform(0.1, 0.6) * bulk) * red_gain.take(field.cells)
+    blue = cell.chromatin * blue_gain.take(field.cells) + rng.uniform(0, 0.05) * auto
 
     protein = PATTERNS[label](rng, cell)
     # Antibodies also bind where they should not.
     astray = rng.uniform(0, 0.18) * bulk + rng.uniform(0, 0.08) * np.minimum(field.inside / 5, 1)
-    green = (protein + astray) * green_gain[field.cells]
+    green = (protein + astray) * green_gain.take(field.cells)
     # Auto-fluorescence, and light of the other dyes through the filter of this one.
     green += rng.uniform(0, 0.08) * auto + rng.uniform(0, 0.05) * red + rng.uniform(0, 0.05) * blue
-    return np.stack([red, green, blue]).astype(np.float32)
+    return np.stack([red, green, blue])

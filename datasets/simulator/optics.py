@@ -1,12 +1,14 @@
 """The microscope and its camera: from a map of stain to the pixels of a file."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from msrgan.datasets.simulator.shapes import OVERSAMPLING, smooth_noise
 
 
-def expose(rng, stains: np.ndarray, haze: np.ndarray) -> np.ndarray:
+def expose(rng, stains: np.ndarray, haze: Sequence[float]) -> np.ndarray:
     """Takes the picture of one field.
 
     Point-spread function and binning to camera pixels, out-of-focus haze, uneven illumination, exposure,
@@ -16,7 +18,7 @@ def expose(rng, stains: np.ndarray, haze: np.ndarray) -> np.ndarray:
     Args:
         rng: numpy Generator.
         stains: float32 (3, S, S) red, green, blue on the drawing grid.
-        haze: float (3,), the fraction of the light that is out of focus.
+        haze: for each channel, the fraction of the light that is out of focus.
 
     Returns:
         uint8 (S / OVERSAMPLING, S / OVERSAMPLING, 3).
@@ -39,7 +41,25 @@ def _channel(rng, stain, haze):
     bright, brightest = np.percentile(light[::2, ::2], 99.6) + 1e-3, light.max() + 1e-3
     white = bright * (brightest / bright) ** rng.uniform(0.2, 1)
     signal = light * (rng.uniform(0.35, 1.25) / white) + rng.uniform(0, 0.06)
-    photons = np.exp(rng.uniform(np.log(250), np.log(4000)))
-    counts = rng.poisson(np.maximum(signal, 0) * photons).astype(np.float32) / np.float32(photons)
+    photons = 250 * 16 ** rng.uniform(0, 1)
+    counts = photon_noise(rng, signal * photons) / photons
     counts += rng.standard_normal(counts.shape, dtype=np.float32) * np.float32(rng.uniform(0.002, 0.012))
     return np.clip(np.rint(counts * 255), 0, 255).astype(np.uint8)
+
+
+def photon_noise(rng, expected: np.ndarray) -> np.ndarray:
+    """Draws photon counts.
+
+    The square root of a Poisson variable has a variance of about 1/4, whatever its mean (Anscombe, Biometrika
+    35, 1948). Squaring a normal variable of that variance is several times as fast as drawing from the
+    Poisson distribution, and right to a quarter of a photon in mean and variance.
+
+    Args:
+        rng: numpy Generator.
+        expected: float32, mean counts, non-negative.
+
+    Returns:
+        float32 counts, not rounded.
+    """
+    noise = rng.standard_normal(expected.shape, dtype=np.float32)
+    return np.square(np.sqrt(expected) + np.float32(0.5) * noise)

@@ -5,10 +5,8 @@ import io
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from importlib.metadata import version
-from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
@@ -16,7 +14,7 @@ import numpy as np
 from msrgan import images
 from msrgan.degradation import DEGRADATIONS
 from msrgan.evaluation.strips import LABELS, stack, strip
-from msrgan.files import atomic
+from msrgan.files import atomic, writable_folder
 from msrgan.inference import Upscaler, load, upscale, value_range
 from msrgan.metrics import psnr, ssim
 
@@ -65,9 +63,7 @@ def evaluate(
     degradation = degradation or model.metadata["degradation"]
     if degradation not in DEGRADATIONS:
         raise ValueError(f"degradation is one of {', '.join(DEGRADATIONS)}. Received: {degradation}")
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=out).close()  # an unwritable folder is better found now than in an hour
+    out = writable_folder(out)
     methods = {"model": model} | {name: load(name, scale=model.scale) for name in BASELINES}
     trained_on = set(model.metadata["training_hashes"])
 

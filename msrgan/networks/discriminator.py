@@ -17,8 +17,8 @@ def discriminator(
 ):
     """Build a discriminator ``(B, H, W, channels) -> (B, 1)`` logits, the larger the more real.
 
-    Eight 3x3 convolutions with LeakyReLU (slope .2), batch norm after each but the first. mSRGAN (KTH TRITA-EECS
-    2018:10) has ``batch_norm=False, use_bias=False``.
+    Eight 3x3 convolutions with LeakyReLU (slope .2), batch norm after each but the first. mSRGAN (KTH
+    TRITA-EECS-EX 2018:10) has ``batch_norm=False, use_bias=False``.
 
     Args:
         channels: channels of the images.
@@ -26,8 +26,8 @@ def discriminator(
         filters: width of the first convolution; the others are multiples of it.
         batch_norm: whether convolutions but the first have batch norm.
         use_bias: whether convolutions have biases. One that feeds a batch norm never has.
-        head: "dense": flatten - dense ``16 * filters`` - LeakyReLU - 1, the paper's; "gap": global average pooling - 1,
-            for any H and W.
+        head: "dense": flatten, dense ``16 * filters``, LeakyReLU, dense 1, the paper's; "gap": global average
+            pooling, dense 1, for any H and W.
         stages: (multiple of ``filters``, stride) of each convolution.
 
     Returns:
@@ -37,7 +37,7 @@ def discriminator(
         ValueError: ``head`` is unknown.
     """
     if head not in ("dense", "gap"):
-        raise ValueError(f"head must be 'dense' or 'gap'. Received: head={head!r}.")
+        raise ValueError(f"head must be 'dense' or 'gap'. Received: {head!r}.")
     size = patch if head == "dense" else None
     image = x = keras.Input((size, size, channels), name="image")
     for i, (multiple, stride) in enumerate(stages, start=1):

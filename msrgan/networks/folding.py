@@ -43,12 +43,11 @@ def fold_batch_norm(model, *, shape=None, dtype=None):
 
     inputs = None if shape is None else keras.Input(shape, name=model.inputs[0].name)
     folded = keras.models.clone_model(model, inputs, clone_function=copy, call_function=call)
-    for layer in folded.layers:
-        original = model.get_layer(layer.name)
+    for layer in model.layers:
         if layer.name in norms:
-            layer.set_weights(_folded_weights(original, norms[layer.name]))
-        else:
-            layer.set_weights(original.get_weights())
+            folded.get_layer(layer.name).set_weights(_folded_weights(layer, norms[layer.name]))
+        elif layer.weights and layer.name not in folded_away:
+            folded.get_layer(layer.name).set_weights(layer.get_weights())
     return folded
 
 

@@ -2,53 +2,7 @@
 
 from keras import layers
 
-
-def receptive_radius(model):
-    """Return how far an output pixel of a fully convolutional network looks, in pixels of its input.
-
-    The s x s block of output pixels that belongs to input pixel i is a function of the input pixels at most this many
-    rows and columns from i. The radius is followed from the output back to the input; along several paths the longest
-    counts. It is an upper bound that the structure gives: trained weights may well look less far.
-
-    Args:
-        model: functional ``keras.Model`` with one image input and one image output, 'same' padding.
-
-    Returns:
-        The radius, an int.
-
-    Raises:
-        ValueError: the network has a layer whose reach is not known here; give the layer a method
-            ``reach(radius) -> radius``.
-    """
-    need = {id(model.output): 0}
-    for layer in reversed(model.layers):
-        if isinstance(layer, layers.InputLayer) or id(layer.output) not in need:
-            continue
-        radius = _reach(layer, need[id(layer.output)])
-        inputs = layer.input if isinstance(layer.input, (list, tuple)) else [layer.input]
-        for tensor in inputs:
-            need[id(tensor)] = max(radius, need.get(id(tensor), 0))
-    return need[id(model.input)]
-
-
-def _reach(layer, radius):
-    """Return the radius at a layer's input that a radius at its output needs."""
-    if hasattr(layer, "reach"):
-        return layer.reach(radius)
-    if isinstance(layer, layers.Conv2DTranspose):
-        return max(-(-(radius + k // 2) // s) for k, s in zip(layer.kernel_size, layer.strides, strict=True))
-    if isinstance(layer, layers.Conv2D):
-        taps = zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
-        return max(radius * s + k // 2 * d for k, s, d in taps)
-    if isinstance(layer, layers.UpSampling2D):
-        return max(-(-radius // s) for s in layer.size) + {"nearest": 0, "bilinear": 1}[layer.interpolation]
-    if isinstance(layer, _POINTWISE):
-        return radius
-    raise ValueError(
-        f"Every layer must have a known reach. Received: {layer.name!r} of type {type(layer).__name__}. "
-        "Give it a method reach(radius) -> radius."
-    )
-
+from msrgan.networks.phases import PReLU
 
 _POINTWISE = (
     layers.Activation,
@@ -59,7 +13,52 @@ _POINTWISE = (
     layers.Identity,
     layers.LeakyReLU,
     layers.Multiply,
-    layers.PReLU,
+    PReLU,
     layers.ReLU,
     layers.Rescaling,
 )
+
+
+def receptive_radius(model):
+    """Return how far a fully convolutional network looks, in pixels of its input.
+
+    The block of output pixels that belongs to input pixel i is a function of the input pixels at most this
+    many rows and columns from i. The radius is followed from the output back to the input; where paths meet,
+    the larger counts. It is what the structure allows, an upper bound of what trained weights use.
+
+    Args:
+        model: functional ``keras.Model`` with one image in and one image out, 'same' padding.
+
+    Returns:
+        The radius, an int.
+
+    Raises:
+        ValueError: it is not known how far some layer looks.
+    """
+    needed = {id(model.output): 0}
+    for layer in reversed(model.layers):  # a layer comes after everything that it depends on
+        if isinstance(layer, layers.InputLayer):
+            continue
+        radius = _reach(layer, needed[id(layer.output)])
+        for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
+            needed[id(tensor)] = max(radius, needed.get(id(tensor), 0))
+    return needed[id(model.input)]
+
+
+def _reach(layer, radius):
+    """Return the radius at the input of a layer that a radius at its output needs."""
+    if hasattr(layer, "reach"):
+        return layer.reach(radius)
+    if isinstance(layer, layers.Conv2DTranspose):
+        return max(-(-(radius + k // 2) // s) for k, s in zip(layer.kernel_size, layer.strides, strict=True))
+    if isinstance(layer, layers.Conv2D):
+        steps = zip(layer.kernel_size, layer.dilation_rate, layer.strides, strict=True)
+        return max(radius * s + d * (k // 2) for k, d, s in steps)
+    if isinstance(layer, layers.UpSampling2D) and layer.interpolation in ("nearest", "bilinear"):
+        return max(-(-radius // s) for s in layer.size) + (layer.interpolation == "bilinear")
+    if isinstance(layer, _POINTWISE):
+        return radius
+    raise ValueError(
+        f"It must be known how far every layer looks. Received: {layer.name!r}, a {type(layer).__name__}. "
+        "Give the layer a method reach(radius), as in msrgan/networks/phases.py."
+    )

@@ -1,0 +1,45 @@
+# make demo   train both stages small on built-in data, evaluate, show where the pictures lie
+# make test   run the tests
+# make lint   check style
+# make bench  compare speeds side by side (long; --torch-python names a Python that has PyTorch)
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/demo
+BENCH ?=
+
+.PHONY: demo test lint bench clean
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/python train_vgg.py --width 0.125 --batch-size 64 --learning-rate 1e-3 --epochs 12 --out $(DEMO)/vgg
+	$(BIN)/python train_srgan.py --vgg $(DEMO)/vgg --filters 16 --blocks 4 --batch-norm off --batch-size 8 \
+		--pretrain-steps 600 --steps 100 --steps-per-epoch 100 --out $(DEMO)/srgan
+	$(BIN)/msrgan evaluate --model $(DEMO)/srgan/model --data simulated --limit 26 --out $(DEMO)/evaluation
+	@echo
+	@echo "Pictures: $(DEMO)/vgg/confusion.png, $(DEMO)/srgan/samples/, $(DEMO)/evaluation/strips.png"
+	@echo "Scores:   $(DEMO)/vgg/per_class.csv, $(DEMO)/srgan/history.csv, $(DEMO)/evaluation/scores.csv"
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/installed-dev
+	$(BIN)/python benchmarks/phases.py
+	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/training_step.py $(BENCH)
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,213 @@
+import gzip
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from conftest import spots
+
+from msrgan import datasets
+from msrgan.datasets.cyto2017 import Cyto2017, merge
+from msrgan.datasets.folder import class_names
+from msrgan.datasets.localisation import LOCALISATIONS
+from msrgan.datasets.splits import hold_out
+
+
+def read(data, split, **arguments):
+    return list(datasets.load(data, split, **arguments).as_numpy_iterator())
+
+
+def ids(examples):
+    return sorted(e["id"].decode() for e in examples)
+
+
+def write(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+
+
+def test_hold_out_keeps_groups_and_classes():
+    labels = [0] * 40 + [1] * 20
+    groups = [f"well{k // 4}" for k in range(60)]
+    held = hold_out(labels, groups, fraction=0.25)
+    assert all(len({h for h, g in zip(held, groups, strict=True) if g == group}) == 1 for group in groups)
+    assert (sum(held[:40]), sum(held[40:])) == (12, 4)
+    assert held != hold_out(labels, groups, fraction=0.25, seed=1)
+
+
+def test_hold_out_never_takes_a_whole_class():
+    assert hold_out([0, 1, 1], ["a", "b", "c"], fraction=0.9) in ([False, True, False], [False, False, True])
+
+
+def test_folder_splits_share_nothing_and_keep_the_balance(image_folder):
+    train, validation = (read(image_folder, split, labels=True) for split in ("train", "validation"))
+    assert not set(ids(train)) & set(ids(validation))
+    assert ids(train + validation) == ids(read(image_folder, "all"))
+    assert np.bincount([e["label"] for e in validation]).tolist() == [1, 1]
+    assert class_names(image_folder) == ("disc", "stripes")
+
+
+def test_folder_reads_what_is_stored(image_folder):
+    example = next(e for e in read(image_folder, "all") if e["id"] == b"stripes/3.png")
+    stored = cv2.imread(str(image_folder / "stripes" / "3.png"))[..., ::-1]
+    np.testing.assert_array_equal(example["image"], stored)
+
+
+def test_split_folders_are_used(tmp_path):
+    for name in ("train/00_1.png", "train/00_2.png", "train/01_3.png", "val/01_4.png", "test/12_5.png"):
+        write(tmp_path / name, spots(1, size=12))
+    assert ids(read(tmp_path, "train")) == ["train/00_1.png", "train/00_2.png", "train/01_3.png"]
+    assert ids(read(tmp_path, "validation")) == ["val/01_4.png"]
+    (example,) = read(tmp_path, "test", labels=True)
+    assert example["label"] == 12
+    assert class_names(tmp_path) == LOCALISATIONS
+
+
+def test_label_maps_are_neither_images_nor_classes(tmp_path):
+    for name in ("a.png", "b.png"):
+        write(tmp_path / "plate" / "images" / name, spots(1, size=12))
+        write(tmp_path / "plate" / "labels" / name, spots(2, size=12, channels=1))
+    assert ids(read(tmp_path, "all")) == ["plate/images/a.png", "plate/images/b.png"]
+    with pytest.raises(ValueError, match="only plate"):
+        class_names(tmp_path)
+
+
+def test_bit_depths_are_kept_and_mixed_by_value(tmp_path):
+    eight = spots(1, size=12, channels=1)
+    cv2.imwrite(str(tmp_path / "a.png"), eight)
+    assert read(tmp_path, "all")[0]["image"].dtype == np.uint8
+    tifffile.imwrite(tmp_path / "b.tif", np.full((12, 12), 4095, np.uint16))
+    images = {e["id"]: e["image"] for e in read(tmp_path, "all")}
+    assert images[b"a.png"].dtype == np.uint16
+    np.testing.assert_array_equal(images[b"a.png"][..., 0], eight[..., 0])
+    assert images[b"b.tif"].max() == 4095
+
+
+def test_unreadable_files_are_named_and_skipped(image_folder, tmp_path, capfd):
+    write(tmp_path / "good.png", spots(1, size=12))
+    (tmp_path / "bad.png").write_bytes((image_folder / "disc" / "0.png").read_bytes()[:300])
+    (tmp_path / "empty.tif").write_bytes(b"")
+    for _ in range(2):
+        assert ids(read(tmp_path, "all")) == ["good.png"]
+    warnings = capfd.readouterr().err
+    assert warnings.count("bad.png") == warnings.count("empty.tif") == 1
+    assert "2 so far" in warnings
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["1.png", "a/2.png"], "Every image needs a class"),
+        (["a/1.png", "a/2.png"], "two classes or more"),
+    ],
+)
+def test_missing_classes_are_errors(tmp_path, files, message):
+    for name in files:
+        write(tmp_path / name, spots(1, size=12))
+    with pytest.raises(ValueError, match=message):
+        datasets.load(tmp_path, "train", labels=True)
+
+
+def test_unknown_data_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="one of cyto2017, simulated. Received: nowhere"):
+        datasets.load("nowhere", "train")
+    with pytest.raises(ValueError, match="no images"):
+        datasets.load(tmp_path, "train")
+
+
+def cyto(raw, data_dir, split="all", config="8bit"):
+    return read(f"cyto2017/{config}", split, manual_dir=raw, data_dir=data_dir)
+
+
+def test_cyto2017_prepared_layout(tmp_path):
+    for k in range(6):
+        write(tmp_path / "raw" / "train" / f"0{k % 2}_{k}.png", spots(k, size=96))
+    write(tmp_path / "raw" / "test" / "12_77.png", spots(7, size=96))
+    test = cyto(tmp_path / "raw", tmp_path / "tfds", "test")
+    assert [(e["id"], e["label"], e["group"]) for e in test] == [(b"12_77", 12, b"77")]
+    np.testing.assert_array_equal(test[0]["image"][..., ::-1], spots(7, size=96))
+    split = {s: ids(cyto(tmp_path / "raw", tmp_path / "tfds", s)) for s in ("train", "validation")}
+    assert len(split["train"]) == 4
+    assert {name[:2] for name in split["validation"]} == {"00", "01"}
+    assert datasets.class_names("cyto2017", data_dir=tmp_path / "tfds") == LOCALISATIONS
+
+
+@pytest.fixture
+def raw_channels(tmp_path):
+    """Four antibodies in 16 bits, the first with two fields; another field without its blue channel."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for field in ("11_A1_1", "11_A1_2", "22_B2_1", "22_B2_9", "33_C1_1", "44_C1_1"):
+        for k, colour in enumerate(("red", "green", "blue", "yellow")):
+            plane = spots(k, size=64, channels=1, dtype=np.uint16)[..., 0]
+            if (field, colour) != ("22_B2_9", "blue"):
+                tifffile.imwrite(folder / f"{field}_{colour}.tif", plane)
+    packed = folder / "11_A1_2_red.tif"
+    (folder / "11_A1_2_red.tif.gz").write_bytes(gzip.compress(packed.read_bytes()))
+    packed.unlink()
+    (folder / "labels.csv").write_text("id,label\n11,Golgi apparatus\n22_B2,10\n33,3\n44,3\n")
+    return folder
+
+
+def test_cyto2017_raw_layout(raw_channels, tmp_path, capfd):
+    found = {e["id"]: e for e in cyto(raw_channels, tmp_path / "tfds", config="16bit")}
+    assert {k: (e["label"], e["group"]) for k, e in found.items()} == {
+        b"11_A1_1": (3, b"11"),
+        b"11_A1_2": (3, b"11"),
+        b"22_B2_1": (10, b"22"),
+        b"33_C1_1": (3, b"33"),
+        b"44_C1_1": (3, b"44"),
+    }
+    splits = [ids(cyto(raw_channels, tmp_path / "tfds", s, "16bit")) for s in ("train", "validation", "test")]
+    assert sorted(sum(splits, [])) == sorted(k.decode() for k in found)
+    assert any({"11_A1_1", "11_A1_2"} <= set(split) for split in splits)
+    image = found[b"11_A1_2"]["image"]
+    assert (image.shape, image.dtype) == ((96, 96, 3), np.uint16)
+    for k in range(3):
+        plane = spots(k, size=64, channels=1, dtype=np.uint16)[..., 0]
+        resized = cv2.resize(plane, (96, 96), interpolation=cv2.INTER_CUBIC)
+        # OpenCV rounds three channels by other code than one.
+        np.testing.assert_allclose(image[..., k].astype(int), resized.astype(int), atol=1)
+    assert "skipped 22_B2_9: no blue channel" in capfd.readouterr().out
+
+
+def test_cyto2017_asks_for_the_right_bit_depth(raw_channels, tmp_path):
+    with pytest.raises(ValueError, match="Use --data cyto2017/16bit"):
+        cyto(raw_channels, tmp_path / "tfds")
+
+
+def test_cyto2017_names_unknown_classes_and_missing_files(raw_channels, tmp_path):
+    (raw_channels / "labels.csv").write_text("id,label\n11,Lysosome\n")
+    with pytest.raises(ValueError, match="'Lysosome' is none of the 13 classes"):
+        cyto(raw_channels, tmp_path / "tfds", config="16bit")
+    (raw_channels / "labels.csv").unlink()
+    with pytest.raises(FileNotFoundError, match="CC_ID.png files, or raw channels and one CSV"):
+        cyto(raw_channels, tmp_path / "tfds", config="16bit")
+    with pytest.raises(FileNotFoundError, match="--manual-dir must name the folder of its raw files"):
+        cyto(tmp_path / "nowhere", tmp_path / "tfds")
+
+
+def test_cyto2017_needs_enough_for_three_splits(tmp_path):
+    write(tmp_path / "raw" / "00_1.png", spots(1, size=96))
+    with pytest.raises(ValueError, match="too few images for a test and a validation split"):
+        cyto(tmp_path / "raw", tmp_path / "tfds")
+
+
+def test_channels_of_different_size_are_named(tmp_path):
+    paths = [tmp_path / f"1_A_1_{c}.tif" for c in ("red", "green", "blue")]
+    for path, size in zip(paths, (20, 20, 24), strict=True):
+        tifffile.imwrite(path, np.zeros((size, size), np.uint8))
+    with pytest.raises(ValueError, match="1_A_1_blue.tif is .24, 24."):
+        merge(paths)
+
+
+def test_thesis_images_of_the_original_project(real_data, tmp_path):
+    found = cyto(real_data / "cyto2017_msrgan_96px", tmp_path, "test")
+    assert sorted(e["label"] for e in found) == [4, 7, 10, 11, 12]
+
+
+def test_builders_tell_where_the_data_comes_from(tmp_path):
+    info = Cyto2017(data_dir=tmp_path).info
+    assert "thul2017subcellular" in info.citation
+    assert "proteinatlas.org/about/licence" in info.redistribution_info.license
+    assert "CC_ID.png" in Cyto2017.MANUAL_DOWNLOAD_INSTRUCTIONS

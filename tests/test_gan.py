@@ -1,0 +1,164 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from msrgan import losses
+from msrgan.gan import SRGAN
+from msrgan.training import learning_rates
+from msrgan.variants import VARIANTS
+from vgg_micro.features import micro
+from vgg_micro.network import vgg19_micro
+
+
+def build(variant="srgan", *, features=None, rate=1e-3, **weights):
+    """A tiny SRGAN and a batch; equal for equal arguments."""
+    keras.utils.set_random_seed(1)
+    chosen = VARIANTS[variant]
+    generator = chosen.generator(channels=1, scale=2, filters=4, blocks=1)
+    model = SRGAN(generator, chosen.discriminator(channels=1, patch=16, filters=4))
+    content = losses.content(features) if features else None
+    objective = losses.Objective(content=content, adversarial=chosen.adversarial, **weights)
+    model.compile(objective, keras.optimizers.Adam(rate), keras.optimizers.Adam(rate))
+    rng = np.random.default_rng(0)
+    hr = rng.normal(size=(4, 16, 16, 1)).astype("float32")
+    return model, (hr.reshape(4, 8, 2, 8, 2, 1).mean(axis=(2, 4)), hr)
+
+
+@pytest.fixture(scope="module")
+def vgg():
+    keras.utils.set_random_seed(0)
+    return vgg19_micro(classes=3, channels=1, width=1 / 32, image_size=16)
+
+
+def values(network):
+    return [w.copy() for w in network.get_weights()]
+
+
+def changed(before, network):
+    return [not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True)]
+
+
+def test_pretraining_leaves_the_discriminator_alone():
+    model, batch = build()
+    generator, discriminator = values(model.generator), values(model.discriminator)
+    logs = model.pretrain_step(batch)
+    assert any(changed(generator, model.generator))
+    assert not any(changed(discriminator, model.discriminator))
+    assert set(logs) == {"pixel"}
+
+
+def test_a_gan_step_trains_both_networks_and_never_the_vgg(vgg):
+    features = micro(vgg)
+    model, batch = build(features=features, gamma=1.0)
+    generator, discriminator = values(model.generator), values(model.discriminator)
+    frozen = [w.copy() for w in features._model.get_weights()]
+    model.train_step(batch)
+    assert any(changed(generator, model.generator))
+    assert any(changed(discriminator, model.discriminator))
+    assert not any(changed(frozen, features._model))
+    tracked = {id(v) for v in model.variables}
+    assert not any(id(v) in tracked for v in features._model.variables)
+
+
+def test_terms_and_gradient_norms_are_those_of_the_formulas(vgg):
+    features = micro(vgg)
+    model, (lr, hr) = build(features=features, alpha=2.0, beta=0.5, gamma=0.1)
+    sr = tf.constant(model.generator(lr, training=True))
+    # Batch norm moved its averages above; a fresh copy takes the step.
+    model, batch = build(features=features, alpha=2.0, beta=0.5, gamma=0.1)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(sr)
+        real, fake = model.discriminator(hr, training=True), model.discriminator(sr, training=True)
+        terms = {
+            "pixel": tf.reduce_mean((sr - hr) ** 2),
+            "content": sum(tf.reduce_mean((a - b) ** 2) for a, b in zip(features(sr), features(hr), strict=True)),
+            "adversarial": tf.reduce_mean(tf.math.softplus(-fake)),
+        }
+    logs = model.train_step(batch)
+    for name, weight in (("pixel", 2.0), ("content", 0.5), ("adversarial", 0.1)):
+        assert float(logs[name]) == pytest.approx(float(terms[name]), rel=1e-4)
+        norm = float(tf.norm(weight * tape.gradient(terms[name], sr)))
+        assert float(logs[f"norm_{name}"]) == pytest.approx(norm, rel=1e-3)
+    assert float(logs["d_margin"]) == pytest.approx(float(tf.reduce_mean(real) - tf.reduce_mean(fake)), rel=1e-3)
+    d_loss = tf.reduce_mean(tf.math.softplus(-real)) + tf.reduce_mean(tf.math.softplus(fake))
+    assert float(logs["d_loss"]) == pytest.approx(float(d_loss), rel=1e-4)
+
+
+def test_generator_moves_along_the_gradient_of_the_whole_objective(vgg):
+    """The gradients of the terms, taken at the output and sent through the generator as one, are the whole one."""
+    features = micro(vgg)
+    rate = 0.5
+    model, (lr, hr) = build(features=features, gamma=0.1)
+    model.compile(model.objective, keras.optimizers.SGD(rate), keras.optimizers.SGD(0.0))
+    reference, _ = build(features=features, gamma=0.1)
+    with tf.GradientTape() as tape:
+        sr = reference.generator(lr, training=True)
+        fake = reference.discriminator(sr, training=True)
+        total = losses.mse(hr, sr) + 0.006 * losses.content(features)(hr, sr)
+        total += 0.1 * tf.reduce_mean(tf.math.softplus(-fake))
+    before = [w.numpy() for w in reference.generator.trainable_variables]
+    expected = tape.gradient(total, reference.generator.trainable_variables)
+    model.train_step((lr, hr))
+    for old, gradient, new in zip(before, expected, model.generator.trainable_variables, strict=True):
+        np.testing.assert_allclose(new.numpy(), old - rate * gradient, atol=2e-6)
+
+
+def test_no_content_term_without_weight_or_features(vgg):
+    for model, batch in (build(), build(features=micro(vgg), beta=0.0)):
+        assert "content" not in model.train_step(batch)
+
+
+def test_average_warms_up():
+    model, batch = build()
+    start = values(model.generator)
+    model.pretrain_step(batch)
+    model.update_average()
+    decay = 2 / 11
+    for old, new, average in zip(start, model.generator.get_weights(), model.averaged.get_weights(), strict=True):
+        np.testing.assert_allclose(average, decay * old + (1 - decay) * new, atol=1e-6)
+    model.generator_optimizer.iterations.assign(10**6)
+    held = values(model.averaged)
+    model.update_average()
+    for old, new, average in zip(held, model.generator.get_weights(), model.averaged.get_weights(), strict=True):
+        np.testing.assert_allclose(average, 0.999 * old + 0.001 * new, atol=1e-6)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_xla_gives_the_same_step(variant, vgg):
+    features = micro(vgg)
+    weights = {}
+    for jit in (False, True):
+        model, batch = build(variant, features=features, rate=1e-4)
+        logs = tf.function(model.train_step, jit_compile=jit)(batch)
+        weights[jit] = values(model.generator) + values(model.discriminator) + [float(v) for v in logs.values()]
+    for eager, compiled in zip(weights[False], weights[True], strict=True):
+        np.testing.assert_allclose(compiled, eager, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_float32_weights_and_finite_losses(precision):
+    keras.config.set_dtype_policy(precision)
+    try:
+        model, batch = build()
+        logs = [model.train_step(batch) for _ in range(3)][-1]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert all(w.dtype == np.float32 for w in model.generator.get_weights())
+    reference, batch = build()
+    expected = [reference.train_step(batch) for _ in range(3)][-1]
+    for name in ("pixel", "norm_pixel"):
+        assert float(logs[name]) == pytest.approx(float(expected[name]), rel=0.1)
+
+
+def test_learning_rate_schedule():
+    rates = learning_rates(1e-4, 10, pretraining=(3e-4, 4))
+    found = [float(rates(k)) for k in range(14)]
+    assert found == pytest.approx([3e-4] * 4 + [1e-4] * 5 + [1e-5] * 5)
+
+
+def test_discriminator_learns_to_tell_real_from_fake():
+    model, batch = build("msrgan", rate=3e-3)
+    step = tf.function(model.train_step)
+    margins = [float(step(batch)["d_margin"]) for _ in range(40)]
+    assert np.mean(margins[-5:]) > 0.5 > abs(margins[0])

@@ -1,0 +1,99 @@
+"""Imports point down: no circles, and msrgan knows neither vgg_micro nor a concrete data set."""
+
+import ast
+
+import pytest
+from conftest import ROOT
+
+# Rank of each module; a module imports modules of lower rank only (of its own rank within the ground and a
+# package of networks, as long as there is no circle).
+RANKS = [
+    {"files", "tiff", "images", "tiling", "degradation", "losses", "metrics", "networks.phases"},
+    {"networks", "pipeline", "survey", "inference"},
+    {"variants", "gan", "training", "evaluation"},
+    {"callbacks", "run"},
+    {"cli", "options", ""},
+]
+
+
+def modules():
+    """Map the dotted name of every module of the project to its file."""
+    found = {"train_vgg": ROOT / "train_vgg.py", "train_srgan": ROOT / "train_srgan.py"}
+    for package, folder in (
+        ("msrgan", "msrgan"),
+        ("vgg_micro", "vgg_micro"),
+        ("msrgan.datasets", "datasets"),
+    ):
+        for path in (ROOT / folder).rglob("*.py"):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            found[".".join([package, *parts]).removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name):
+    """Return the modules of the project that a module imports, at its top or inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {b for b in below if b in MODULES} or {node.module}
+    return {f for f in found if f in MODULES} - {name}
+
+
+def rank(name):
+    local = name.removeprefix("msrgan").removeprefix(".")
+    while True:
+        for level, names in enumerate(RANKS):
+            if local in names:
+                return level
+        if "." not in local:
+            return None
+        local = local.rpartition(".")[0]
+
+
+def test_there_are_no_circles():
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path, name])
+        if name not in done:
+            path.append(name)
+            for other in imports(name):
+                visit(other)
+            path.pop()
+            done.add(name)
+
+    for name in MODULES:
+        visit(name)
+
+
+@pytest.mark.parametrize("name", sorted(m for m in MODULES if m.startswith("msrgan") and "datasets" not in m))
+def test_msrgan_imports_downwards(name):
+    assert rank(name) is not None, f"{name} has no rank"
+    for other in imports(name):
+        if name == "msrgan.cli" and other == "msrgan.datasets":
+            continue
+        assert not other.startswith(("vgg_micro", "msrgan.datasets", "train_")), f"{name} imports {other}"
+        assert rank(other) <= rank(name), f"{name} imports {other}, which is above it"
+
+
+@pytest.mark.parametrize("name", sorted(m for m in MODULES if m.startswith("msrgan.datasets")))
+def test_datasets_know_only_images(name):
+    allowed = ("msrgan.datasets", "msrgan.images")
+    assert all(other.startswith(allowed) for other in imports(name)), imports(name)
+
+
+@pytest.mark.parametrize("name", sorted(m for m in MODULES if m.startswith("vgg_micro")))
+def test_vgg_micro_knows_no_data_set_and_no_gan(name):
+    allowed = ("vgg_micro", "msrgan.networks", "msrgan.pipeline", "msrgan.files")
+    assert all(other.startswith(allowed) for other in imports(name)), imports(name)
+
+
+def test_modules_stay_small():
+    long = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    assert {name: lines for name, lines in long.items() if lines > 260} == {}

@@ -1,0 +1,168 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import spots
+
+from msrgan import pipeline
+from msrgan.degradation import area
+from msrgan.survey import check_patch, shuffle_window, survey
+
+
+def dataset(images, names=None):
+    def examples():
+        for k, image in enumerate(images):
+            yield {"id": names[k] if names else f"image{k}", "image": image}
+
+    signature = {
+        "id": tf.TensorSpec((), tf.string),
+        "image": tf.TensorSpec((None, None, None), images[0].dtype),
+    }
+    return tf.data.Dataset.from_generator(examples, output_signature=signature)
+
+
+def numbered(count=3, size=16):
+    """Images whose every pixel tells the image, the row and the column."""
+    rows, columns = np.mgrid[:size, :size]
+    return [(k * 10000 + rows * 100 + columns).astype("uint16")[..., None] for k in range(count)]
+
+
+def pairs(images, count, **arguments):
+    settings = {"patch": 8, "batch": 2, "degradation": area, "augment": False, "seed": 0, "scale": 2}
+    return list(pipeline.sr_pairs(dataset(images), **(settings | arguments)).take(count).as_numpy_iterator())
+
+
+def origins(hr, images):
+    """Recover (image, row, column) of patches normalised by dtype range."""
+    values = np.rint((hr[:, 0, 0, 0] + 1) / 2 * 65535).astype(int)
+    return [(v // 10000, v % 10000 // 100, v % 100) for v in values]
+
+
+def test_pairs_are_registered_and_in_range():
+    images = numbered()
+    lr, hr = pairs(images, 1, normalization="range")[0]
+    assert lr.shape == (2, 4, 4, 1)
+    assert hr.shape == (2, 8, 8, 1)
+    np.testing.assert_allclose(lr, hr.reshape(2, 4, 2, 4, 2, 1).mean(axis=(2, 4)), atol=1e-6)
+    for patch, (k, row, column) in zip(hr, origins(hr, images), strict=True):
+        raw = images[k][row : row + 8, column : column + 8] / 65535
+        np.testing.assert_allclose((patch + 1) / 2, raw, atol=1e-5)
+
+
+def test_percentile_normalisation_is_of_the_whole_image_and_unclipped():
+    image = np.zeros((32, 32, 1), np.uint16)
+    image[8:24, 8:24] = 4095  # 12 bits in 16
+    image[16, 16] = 60000
+    hr = np.concatenate([hr for _, hr in pairs([image], 8, batch=1, scale=2)])
+    np.testing.assert_allclose(hr.min(), -1, atol=1e-5)
+    assert np.isclose(hr, 1, atol=1e-5).any()
+    assert hr.max() > 20
+
+
+def test_every_pass_visits_every_image_in_a_new_order():
+    images = numbered(count=5)
+    batches = pairs(images, 20, batch=1, normalization="range")
+    order = [origins(hr, images)[0][0] for _, hr in batches]
+    passes = [tuple(order[i : i + 5]) for i in range(0, 20, 5)]
+    assert all(sorted(p) == [0, 1, 2, 3, 4] for p in passes)
+    assert len(set(passes)) > 1
+
+
+@pytest.mark.parametrize("start", [1, 5, 13])
+def test_starting_late_continues_the_same_stream(start):
+    images = numbered(count=5)
+    whole = pairs(images, 20, batch=1, augment=True)
+    late = pairs(images, 20 - start, batch=1, augment=True, start=start)
+    for (_, expected), (_, found) in zip(whole[start:], late, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_seed_decides_and_the_process_wide_seed_does_not():
+    images = numbered(count=4)
+    first = pairs(images, 8)
+    tf.random.set_seed(0)
+    again = pairs(images, 8)
+    other = pairs(images, 8, seed=1)
+    tf.random.set_seed(None)
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
+
+
+def test_workers_share_every_batch():
+    images = numbered(count=5)
+    whole = pairs(images, 3, batch=4, normalization="range")
+    shares = [pairs(images, 3, batch=2, normalization="range", shard=(2, k)) for k in range(2)]
+    for step, (_, hr) in enumerate(whole):
+        together = [o for share in shares for o in origins(share[step][1], images)]
+        assert sorted(together) == sorted(origins(hr, images))
+
+
+def test_augmentation_draws_all_eight_symmetries():
+    image = np.arange(64, dtype=np.uint16).reshape(8, 8, 1)
+    seen = {hr.tobytes() for _, hr in pairs([image], 60, batch=1, augment=True)}
+    assert len(seen) == 8
+
+
+def test_grid_visits_every_tile_before_any_twice():
+    images = numbered(count=1, size=20)
+    batches = pairs(images, 18, batch=1, crop="grid", normalization="range")
+    found = [origins(hr, images)[0][1:] for _, hr in batches]
+    tiles = set(itertools.product((0, 8, 12), repeat=2))
+    assert set(found[:9]) == set(found[9:]) == tiles
+    assert found[:9] != found[9:]
+
+
+def test_background_crops_are_redrawn_and_few_remain():
+    image = np.full((64, 64, 1), 100, np.uint16)
+    image[:16, :16] += np.random.default_rng(0).integers(0, 4000, (16, 16, 1), dtype=np.uint16)
+    empty = np.mean([np.ptp(hr) == 0 for _, hr in pairs([image], 300, batch=1)])
+    blind = ((64 - 8 + 1) ** 2 - 16**2) / (64 - 8 + 1) ** 2
+    # One draw in `blind` is empty; four draws in a row in its fourth power.
+    assert empty == pytest.approx(blind**4, abs=0.08)
+
+
+def test_grey_images_are_repeated_for_colour():
+    grey = numbered(count=1)
+    colour = [np.repeat(grey[0], 3, axis=-1)]
+    _, hr = pairs(grey, 1, channels=3)[0]
+    np.testing.assert_array_equal(hr, pairs(colour, 1)[0][1])
+
+
+def test_a_window_needs_no_memory_and_loses_no_image():
+    images = numbered(count=6)
+    batches = pairs(images, 6, batch=1, normalization="range", window=2)
+    assert sorted(origins(hr, images)[0][0] for _, hr in batches) == [0, 1, 2, 3, 4, 5]
+
+
+def test_patch_must_be_a_multiple_of_the_scale():
+    with pytest.raises(ValueError, match="multiple of the scale. Received: patch=10, scale=4"):
+        pairs(numbered(), 1, patch=10, scale=4)
+
+
+def test_survey_counts_and_hashes():
+    images = [spots(1, size=20), spots(2, size=30), spots(1, size=20)]
+    found = survey(dataset(images))
+    assert (len(found.ids), found.channels, found.smallest) == (3, 3, (20, 20, "image0"))
+    assert found.nbytes == 2 * 20 * 20 * 3 + 30 * 30 * 3
+    assert found.hashes[0] == found.hashes[2] != found.hashes[1]
+    assert int(found.images.cardinality()) == 3
+    assert found.fingerprint == survey(dataset(images[::-1])).fingerprint
+
+
+def test_survey_mixes_grey_with_colour_only():
+    assert survey(dataset([spots(1, channels=1), spots(2)])).channels == 3
+    with pytest.raises(ValueError, match="a.tif has 1, b.tif has 4"):
+        survey(dataset([spots(1, channels=1), spots(2, channels=4)], names=["a.tif", "b.tif"]))
+
+
+def test_small_images_are_named():
+    with pytest.raises(ValueError, match="Received: image0 of 48x48. Remove it or use a patch size of 48"):
+        check_patch(survey(dataset([spots(1)])), 96)
+
+
+def test_images_over_the_limit_are_shuffled_in_a_window():
+    found = survey(dataset([spots(k, size=10) for k in range(8)]))
+    assert shuffle_window(found, 8 * 300) is None
+    assert shuffle_window(found, 4 * 300) == 4
+    assert shuffle_window(found, 0) == 1

@@ -1,0 +1,213 @@
+"""The two training scripts as commands: what they leave, and what they say of bad input."""
+
+import csv
+import json
+
+import cv2
+import keras
+import numpy as np
+import pytest
+import tifffile
+from conftest import spots
+
+import msrgan
+import train_srgan
+import train_vgg
+
+VGG = ["--width", "0.03125", "--image-size", "32", "--epochs", "1", "--batch-size", "4"]
+SRGAN = ["--filters", "4", "--blocks", "1", "--patch-size", "16", "--batch-size", "2"]
+SRGAN += ["--pretrain-steps", "2", "--steps", "2", "--steps-per-epoch", "2"]
+
+
+@pytest.fixture(scope="module")
+def vgg(image_folder, tmp_path_factory):
+    """A run of stage 1 on colour images."""
+    out = tmp_path_factory.mktemp("runs") / "vgg"
+    assert train_vgg.main(["--data", str(image_folder), "--out", str(out), *VGG]) == 0
+    return out
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_stage_1_leaves_a_network_and_its_scores(vgg):
+    network = keras.saving.load_model(vgg / "vgg.keras")
+    assert network.output_shape == (None, 2)
+    scores = table(vgg / "per_class.csv")
+    assert [(row["class"], row["images"]) for row in scores] == [("disc", "1"), ("stripes", "1")]
+    assert cv2.imread(str(vgg / "confusion.png")).shape[2] == 3
+    config = json.loads((vgg / "config.json").read_text())
+    assert config["arguments"]["width"] == 1 / 32
+    assert config["data"]["images"] == 10
+    assert len(config["data"]["fingerprint"]) == 64
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1"} <= set(
+        table(vgg / "history.csv")[0]
+    )
+
+
+@pytest.mark.parametrize("variant", ["msrgan", "srgan"])
+def test_stage_2_leaves_a_model_that_upscales(variant, vgg, image_folder, tmp_path):
+    out = tmp_path / "run"
+    arguments = [
+        "--data",
+        str(image_folder),
+        "--vgg",
+        str(vgg),
+        "--out",
+        str(out),
+        "--variant",
+        variant,
+        *SRGAN,
+    ]
+    assert train_srgan.main(arguments) == 0
+    pixel, gan = table(out / "history.csv")
+    assert (pixel["stage"], gan["stage"]) == ("pixel", "gan")
+    for name in (
+        "pixel",
+        "content",
+        "adversarial",
+        "norm_pixel",
+        "norm_content",
+        "norm_adversarial",
+        "d_margin",
+    ):
+        assert np.isfinite(float(gan[name]))
+    assert float(gan["norm_content"]) > 0
+    assert sorted(p.name for p in (out / "samples").iterdir()) == ["step_0000002.png", "step_0000004.png"]
+    model = msrgan.load(out)
+    image = spots(3, size=20)
+    assert msrgan.upscale(model, image).shape == (80, 80, 3)
+    assert model.metadata["degradation"] == "bicubic"
+    assert len(model.metadata["training_hashes"]) == 10
+    generator = keras.saving.load_model(out / "generator.keras")
+    lr = np.random.default_rng(0).normal(size=(1, 9, 11, 3)).astype("float32")
+    np.testing.assert_allclose(model((lr + 1) / 2) * 2 - 1, generator(lr), atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_other_channels_and_depths(channels, tmp_path):
+    for k in range(3):
+        image = spots(k, size=20, channels=channels, dtype=np.uint16)
+        tifffile.imwrite(tmp_path / f"{k}.tif", np.moveaxis(image, -1, 0).squeeze(), photometric="minisblack")
+    out = tmp_path / "run"
+    assert train_srgan.main(["--data", str(tmp_path), "--vgg", "none", "--out", str(out), *SRGAN]) == 0
+    assert msrgan.load(out).channels == channels
+    assert "norm_content" not in table(out / "history.csv")[1]
+
+
+@pytest.mark.parametrize("flag", [("--crop", "grid"), ("--normalize", "range"), ("--degradation", "thesis")])
+def test_other_ways_to_make_pairs(flag, image_folder, tmp_path):
+    arguments = ["--data", str(image_folder), "--vgg", "none", "--out", str(tmp_path), *SRGAN, *flag]
+    assert train_srgan.main(arguments) == 0
+    metadata = json.loads((tmp_path / "model" / "msrgan.json").read_text())
+    assert metadata["normalization"] == ("range" if flag[1] == "range" else "percentile")
+    assert metadata["degradation"] == ("thesis" if flag[1] == "thesis" else "bicubic")
+
+
+def fails(main, arguments, out, capfd, message):
+    capfd.readouterr()
+    assert main([*map(str, arguments), "--out", str(out)]) == 2
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert message in lines[0]
+    assert not out.is_dir() or not any(out.iterdir())
+
+
+@pytest.fixture
+def grey(tmp_path):
+    folder = tmp_path / "grey"
+    folder.mkdir()
+    for k in range(3):
+        cv2.imwrite(str(folder / f"{k}.png"), spots(k, size=20, channels=1))
+    return folder
+
+
+@pytest.mark.parametrize("main", [train_vgg.main, train_srgan.main])
+def test_no_data(main, tmp_path, capfd):
+    extra = ["--vgg", "none"] if main is train_srgan.main else []
+    fails(
+        main,
+        ["--data", tmp_path / "nowhere", *extra],
+        tmp_path / "run",
+        capfd,
+        "must be a folder of images or one of",
+    )
+    (tmp_path / "empty").mkdir()
+    fails(main, ["--data", tmp_path / "empty", *extra], tmp_path / "run", capfd, "holds no images")
+
+
+def test_only_unreadable_images(tmp_path, capfd):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.png").write_bytes(b"no image")
+    arguments = ["--data", str(tmp_path / "data"), "--vgg", "none", "--out", str(tmp_path / "run")]
+    assert train_srgan.main(arguments) == 2
+    warning, error = capfd.readouterr().err.strip().splitlines()
+    assert "skipped" in warning
+    assert "a.png" in warning
+    assert "too few images" in error or "no readable image" in error
+
+
+def test_image_smaller_than_the_patch(grey, tmp_path, capfd):
+    arguments = ["--data", grey, "--vgg", "none"]
+    fails(
+        train_srgan.main, arguments, tmp_path / "run", capfd, "of 20x20. Remove it or use a patch size of 20"
+    )
+
+
+def test_mixed_channels(grey, tmp_path, capfd):
+    tifffile.imwrite(grey / "four.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
+    arguments = ["--data", grey, "--vgg", "none", *SRGAN]
+    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "need the same number of channels")
+
+
+def test_nan_pixels(tmp_path, capfd):
+    (tmp_path / "data").mkdir()
+    for k in range(3):
+        tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.full((20, 20), np.nan, np.float32))
+    arguments = ["--data", tmp_path / "data", "--vgg", "none", *SRGAN]
+    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "400 NaN or infinite pixels")
+
+
+def test_labels_missing_or_of_one_class(grey, tmp_path, capfd):
+    fails(train_vgg.main, ["--data", grey], tmp_path / "run", capfd, "Every image needs a class")
+    fails(train_vgg.main, ["--data", grey.parent], tmp_path / "run2", capfd, "two classes or more")
+
+
+def test_no_vgg_yet(grey, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fails(train_srgan.main, ["--data", grey, *SRGAN], tmp_path / "run", capfd, "python train_vgg.py")
+
+
+def test_vgg_of_other_channels(vgg, tmp_path, capfd):
+    (tmp_path / "data").mkdir()
+    for k in range(3):
+        tifffile.imwrite(
+            tmp_path / "data" / f"{k}.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack"
+        )
+    arguments = ["--data", tmp_path / "data", "--vgg", vgg, *SRGAN]
+    fails(
+        train_srgan.main, arguments, tmp_path / "run", capfd, "trained on images of 3 channels, these have 4"
+    )
+
+
+def test_out_is_not_writable(grey, tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    arguments = ["--data", grey, "--vgg", "none", *SRGAN]
+    fails(train_srgan.main, arguments, tmp_path / "file" / "run", capfd, "file")
+
+
+def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):
+    arguments = ["--data", grey, "--vgg", "none", *SRGAN, "--patch-size", "18"]
+    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "multiple of the scale")
+
+
+@pytest.mark.parametrize(
+    "flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--variant", "x")]
+)
+def test_values_out_of_range_are_usage_errors(flag, capfd):
+    with pytest.raises(SystemExit) as stop:
+        train_srgan.main(list(flag))
+    assert stop.value.code == 2
+    assert flag[0] in capfd.readouterr().err

@@ -1,0 +1,288 @@
+"""The loop of both stages in its hard moments: killed, resumed, continued, distributed, diverged."""
+
+import csv
+import json
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT, script
+
+from msrgan.training import Loop, Progress, Stage, is_chief, use_xla
+
+VGG = ["--width", 1 / 32, "--image-size", 32, "--batch-size", 4, "--seed", 3]
+SRGAN = ["--filters", 4, "--blocks", 1, "--scale", 2, "--patch-size", 16, "--batch-size", 4, "--seed", 3]
+# Batch norm and dropout: everything that has a state of its own.
+SRGAN += ["--variant", "srgan", "--dropout", 0.3, "--vgg", "none", "--steps-per-epoch", 5]
+
+
+def history(run):
+    with open(run / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(path):
+    return [np.array(w) for w in keras.saving.load_model(path, compile=False).get_weights()]
+
+
+def assert_same(first, second):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def run_and_kill(name, arguments, out, checkpoint):
+    """Start a run and end it with SIGKILL as soon as a checkpoint exists."""
+    process = script(name, *arguments, "--out", out, wait=False)
+    file = out / "checkpoints" / f"ckpt-{checkpoint}.index"
+    deadline = time.monotonic() + 240
+    while not file.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -9, "the run must die before its end"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "checkpoint", "product"),
+    [
+        ("train_vgg.py", [*VGG, "--epochs", 40, "--checkpoint-every", 3], 9, "vgg.keras"),
+        (
+            "train_srgan.py",
+            [*SRGAN, "--pretrain-steps", 12, "--steps", 38, "--checkpoint-every", 7],
+            14,
+            "generator.keras",
+        ),
+    ],
+)
+def test_a_killed_run_ends_like_one_never_killed(
+    name, arguments, checkpoint, product, image_folder, tmp_path
+):
+    arguments = ["--data", image_folder, *arguments]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run_and_kill(name, arguments, killed, checkpoint)
+    assert not (killed / product).exists()
+    resumed = script(name, *arguments, "--out", killed)
+    assert resumed.returncode == 0, resumed.stderr
+    at = int(resumed.stdout.split("resumed at step ")[1].split()[0])
+    assert at >= checkpoint
+    assert script(name, *arguments, "--out", whole).returncode == 0
+    assert_same(weights(killed / product), weights(whole / product))
+    rows = history(killed)
+    assert rows == history(whole)
+    assert len({row["step"] for row in rows}) == len(rows)
+
+
+def test_a_finished_run_is_continued_by_more_steps(image_folder, tmp_path):
+    arguments = ["--data", image_folder, *SRGAN, "--pretrain-steps", 5, "--out", tmp_path]
+    assert script("train_srgan.py", *arguments, "--steps", 5).returncode == 0
+    first = weights(tmp_path / "generator.keras")
+    again = script("train_srgan.py", *arguments, "--steps", 5)
+    assert "resumed at step 10" in again.stdout
+    assert_same(first, weights(tmp_path / "generator.keras"))
+    more = script("train_srgan.py", *arguments, "--steps", 9)
+    assert "resumed at step 10" in more.stdout
+    assert [row["step"] for row in history(tmp_path)] == ["5", "10", "14"]
+    assert any(
+        not np.array_equal(a, b) for a, b in zip(first, weights(tmp_path / "generator.keras"), strict=True)
+    )
+
+
+def test_another_configuration_is_refused_and_no_resume_starts_anew(image_folder, tmp_path):
+    arguments = ["--data", image_folder, *SRGAN, "--pretrain-steps", 2, "--steps", 0, "--out", tmp_path]
+    assert script("train_srgan.py", *arguments).returncode == 0
+    refused = script("train_srgan.py", *arguments, "--filters", 8)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "filters was 4, now 8" in refused.stderr
+    anew = script("train_srgan.py", *arguments, "--filters", 8, "--no-resume")
+    assert anew.returncode == 0
+    assert "resumed" not in anew.stdout
+    assert [row["step"] for row in history(tmp_path)] == ["2"]
+
+
+def test_two_workers_end_with_the_weights_of_one(image_folder, tmp_path):
+    # Dropout draws per replica; everything else must agree.
+    arguments = ["--data", image_folder, *SRGAN, "--dropout", 0, "--pretrain-steps", 4, "--steps", 4]
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    workers = []
+    for index in range(2):
+        config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        out = [*arguments, "--out", tmp_path / "two"]
+        workers.append(script("train_srgan.py", *out, env={"TF_CONFIG": config}, wait=False))
+    outputs = [worker.communicate(timeout=300) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], outputs[0][1][-2000:] + outputs[1][1][-2000:]
+    assert "epoch 2, step 8 (gan)" in outputs[0][0]
+    assert "epoch" not in outputs[1][0]
+    assert script("train_srgan.py", *arguments, "--out", tmp_path / "one").returncode == 0
+    pairs = zip(
+        weights(tmp_path / "two" / "generator.keras"),
+        weights(tmp_path / "one" / "generator.keras"),
+        strict=True,
+    )
+    for two, one in pairs:
+        np.testing.assert_allclose(two, one, atol=1e-5)
+
+
+class Line(keras.Model):
+    """y = a x, the simplest model the loop can run."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = self.add_weight(shape=(), initializer="zeros", name="a")
+        self.optimizer_ = keras.optimizers.SGD(0.1)
+        self.optimizer_.build([self.a])
+
+    def step(self, batch):
+        x, y = batch
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self.a * x - y) ** 2) / tf.distribute.get_strategy().num_replicas_in_sync
+        self.optimizer_.apply(tape.gradient(loss, [self.a.value]), [self.a])
+        return {"loss": loss}
+
+
+def numbers(ctx, step):
+    batch = 4 // ctx.num_replicas_in_sync
+    x = tf.data.Dataset.range(step * 4, 10**6).shard(ctx.num_input_pipelines, ctx.input_pipeline_id)
+    x = x.map(lambda k: tf.cast(k % 7, tf.float32))
+    return x.map(lambda x: (x, 3 * x)).batch(batch)
+
+
+def fit(folder, steps=10, model=None, distribution=None, **arguments):
+    distribution = distribution or tf.distribute.get_strategy()
+    with distribution.scope():
+        model = model or Line()
+    loop = Loop(
+        model,
+        [model.optimizer_],
+        [Stage("only", model.step, steps)],
+        numbers,
+        steps_per_epoch=4,
+        folder=folder,
+        checkpoint_every=3,
+        distribution=distribution,
+        **arguments,
+    )
+    return model, loop
+
+
+class Epochs(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.logs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(logs)
+
+
+def test_epochs_report_means_and_validation(tmp_path):
+    seen = Epochs()
+    model, loop = fit(tmp_path, validate=lambda: {"val": 7.0})
+    loop.run([seen])
+    assert [(e["step"], e["stage"], e["val"]) for e in seen.logs] == [
+        (4, "only", 7),
+        (8, "only", 7),
+        (10, "only", 7),
+    ]
+    # By hand: the loss of step one is mean((0 - 3 x)^2) for x = 0, 1, 2, 3, and a moves to 0.1 * 2 * 3 * 14 / 4.
+    a, losses = 0.0, []
+    for step in range(4):
+        x = np.arange(step * 4, step * 4 + 4) % 7
+        losses.append(np.mean((a * x - 3 * x) ** 2))
+        a -= 0.1 * np.mean(2 * (a * x - 3 * x) * x)
+    assert seen.logs[0]["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_mirrored_replicas_equal_one(tmp_path):
+    # In a process of its own: the number of CPU devices is fixed when TensorFlow starts.
+    code = f"""
+import sys; sys.path[:0] = {[str(p) for p in (ROOT, ROOT / "tests")]!r}
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from pathlib import Path
+from test_training import fit
+for name, distribution in (("one", None), ("two", tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))):
+    model, loop = fit(Path({str(tmp_path)!r}) / name, distribution=distribution)
+    loop.run()
+    print(name, model.a.numpy())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = dict(line.split() for line in done.stdout.splitlines() if line.startswith(("one ", "two ")))
+    assert float(found["two"]) == pytest.approx(float(found["one"]), abs=1e-6)
+    assert abs(float(found["one"])) > 0.1
+
+
+def test_nan_stops_the_run_and_spares_the_checkpoint(tmp_path):
+    model, loop = fit(tmp_path)
+    plain = model.step
+
+    def poisoned(batch):
+        logs = plain(batch)
+        nan = tf.where(model.optimizer_.iterations.value >= 5, float("nan"), 0.0)
+        model.a.assign_add(nan)
+        return logs
+
+    loop.stages = [Stage("only", poisoned, 10)]
+    with pytest.raises(
+        FloatingPointError, match="loss became NaN or infinite at step 6.*checkpoint is .*ckpt-3"
+    ):
+        loop.run()
+    again, loop = fit(tmp_path)
+    assert loop.restore() == 3
+    assert np.isfinite(again.a.numpy())
+
+
+def test_nan_weights_never_enter_a_checkpoint(tmp_path):
+    model, loop = fit(tmp_path)
+    plain = model.step
+
+    def poisoned(batch):
+        logs = plain(batch)
+        model.a.assign_add(tf.where(model.optimizer_.iterations.value >= 6, float("inf"), 0.0))
+        return logs
+
+    loop.stages = [Stage("only", poisoned, 10)]
+    with pytest.raises(FloatingPointError, match="a weight became NaN or infinite by step 6"):
+        loop.run()
+    assert loop.manager.latest_checkpoint.endswith("ckpt-3")
+
+
+def test_progress_is_saved_exactly():
+    progress = Progress()
+    progress.totals, progress.memory = {"loss": 0.1 + 0.2}, {"best": 1e-300}
+    other = Progress()
+    other.deserialize(progress.serialize())
+    assert other.totals == progress.totals
+    assert other.memory == progress.memory
+
+
+@pytest.mark.parametrize(
+    ("config", "chief"),
+    [
+        (None, True),
+        ({"task": {"type": "worker", "index": 0}}, True),
+        ({"task": {"type": "worker", "index": 1}}, False),
+        ({"task": {"type": "chief", "index": 0}}, True),
+    ],
+)
+def test_one_process_is_the_chief(config, chief, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if config:
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert is_chief() is chief
+
+
+def test_xla_by_device():
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    assert (use_xla("on"), use_xla("off"), use_xla("auto")) == (True, False, has_gpu)

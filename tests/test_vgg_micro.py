@@ -1,0 +1,157 @@
+"""mini-VGG19 and the feature extractors of the content loss."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vgg_micro import features
+from vgg_micro.network import vgg19_micro
+
+
+def images(*shape):
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def vgg():
+    """A small mini-VGG19 with statistics that matter."""
+    keras.utils.set_random_seed(0)
+    model = vgg19_micro(classes=5, width=0.1, image_size=32)
+    for weight in model.non_trainable_weights:
+        weight.assign(weight + np.random.default_rng(1).uniform(0, 0.2, weight.shape))
+    return model
+
+
+def test_parameters_of_the_thesis():
+    # 16 convolutions of VGG19 without bias, batch norm after each; 96 -> 3 x 3 x 512; dense 4096, 4096, 13.
+    widths = [3, 64, 64, 128, 128, 256, 256, 256, 256] + 8 * [512]
+    kernels = sum(9 * a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    norms = 2 * sum(widths[1:])
+    dense = (3 * 3 * 512 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 13
+    model = vgg19_micro()
+    assert kernels + norms + dense == 55_742_925
+    assert sum(w.value.shape.num_elements() for w in model.trainable_weights) == 55_742_925
+    assert model.count_params() == 55_742_925 + norms
+    names = [layer.name for layer in model.layers]
+    assert names[1:4] == ["block1_conv1", "block1_conv1_bn", "block1_conv1_act"]
+    assert {"block3_conv4", "block5_conv4_act", "block5_pool"} <= set(names)
+
+
+def test_width_scales_every_hidden_layer(vgg):
+    assert vgg.get_layer("block1_conv1").filters == 6
+    assert vgg.get_layer("block5_conv4").filters == 51
+    assert vgg.get_layer("fc1").units == vgg.get_layer("fc2").units == 410
+    assert vgg(images(2, 32, 32, 3)).shape == (2, 5)
+
+
+def test_logits_are_float32_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = vgg19_micro(width=0.05, image_size=32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("fc1").compute_dtype == "bfloat16"
+    assert model(images(1, 32, 32, 3)).dtype == tf.float32
+
+
+def test_micro_returns_the_last_activation_of_each_group(vgg, tmp_path):
+    vgg.save(tmp_path / "vgg.keras")
+    x = images(2, 32, 32, 3)
+    expected = keras.Model(vgg.input, [vgg.get_layer(n).output for n in features.LAST_ACTIVATIONS])(x)
+    for source in (tmp_path, str(tmp_path / "vgg.keras"), vgg):
+        extract = features.micro(source)
+        assert extract.channels == 3
+        assert extract.layers[0] == "block1_conv2_act" and extract.layers[-1] == "block5_conv4_act"
+        for a, b in zip(expected, extract(x), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5)
+
+
+def test_layer_names_before_and_after_the_activation(vgg):
+    before, after = features.micro(vgg, layers=("block3_conv2", "block3_conv2_act"))(images(1, 32, 32, 3))
+    np.testing.assert_allclose(tf.nn.leaky_relu(before, 0.2), after, atol=1e-6)
+    assert np.min(before) < 5 * np.min(after) * 0.99
+
+
+def test_micro_takes_images_of_any_size_and_repeats_grey_ones(vgg):
+    extract = features.micro(vgg)
+    grey = images(1, 40, 52, 1)
+    maps = extract(grey)
+    assert [m.shape[1:3] for m in maps] == [(40, 52), (20, 26), (10, 13), (5, 7), (3, 4)]
+    for a, b in zip(maps, extract(np.repeat(grey, 3, axis=-1)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="1 or 3 channels.* Received: 2"):
+        extract(images(1, 32, 32, 2))
+
+
+def test_features_are_frozen_and_not_tracked(vgg):
+    extract = features.micro(vgg)
+
+    class Holder(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.content = extract
+
+    assert Holder().variables == []
+    x = tf.constant(images(1, 32, 32, 3))
+    first = [m.numpy() for m in extract(x)]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_mean(extract(x)[-1] ** 2)
+    assert np.abs(tape.gradient(loss, x)).max() > 0
+    for a, b in zip(first, extract(x), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_micro_computes_in_the_policy_in_force(vgg):
+    x = images(1, 32, 32, 3)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = features.micro(vgg)(x)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full = features.micro(vgg)(x)
+    assert all(m.dtype == tf.float32 for m in half)
+    assert 0 < np.abs(half[0] - full[0]).max() < 0.05 * np.abs(full[0]).max()
+
+
+def test_missing_network_and_unknown_layer_are_named(vgg, tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match="vgg.keras: there is no trained mini-VGG19. Run `python train_vgg"
+    ):
+        features.micro(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere: there is no trained"):
+        features.micro(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="Received: 'block9_conv1'"):
+        features.micro(vgg, layers=("block9_conv1",))
+
+
+def test_imagenet_preprocesses_like_keras_and_divides_by_12_75(tmp_path):
+    keras.utils.set_random_seed(0)
+    vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
+    for layer in vgg.layers[1:]:
+        if layer.weights:  # biases that matter
+            layer.bias.assign(np.random.default_rng(0).uniform(-1, 1, layer.bias.shape))
+    file = tmp_path / "vgg19.weights.h5"
+    vgg.save_weights(file)
+
+    x = images(1, 32, 32, 3)
+    inputs = keras.applications.vgg19.preprocess_input((x + 1) * 127.5)
+    activation = keras.Model(vgg.input, vgg.get_layer("block5_conv4").output)(inputs) / 12.75
+    names = ("block5_conv4", "block5_conv4_act")
+    before, after = features.imagenet(file, layers=names)(x)
+    np.testing.assert_allclose(after, activation, rtol=1e-3, atol=1e-4)
+    assert np.min(before) < 0
+    np.testing.assert_array_equal(np.maximum(before, 0), after)
+
+
+def test_imagenet_without_its_weights_names_the_option(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="no such file of VGG19 weights. Check --vgg-weights"):
+        features.imagenet(tmp_path / "none.h5")
+
+    def unreachable(**kwargs):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "VGG19", unreachable)
+    with pytest.raises(FileNotFoundError, match="cannot be downloaded.*--vgg-weights FILE"):
+        features.imagenet()
