@@ -15,54 +15,30 @@ def parse(argv=None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="train_srgan.py", description=__doc__)
     loss = parser.add_argument_group("loss")
-    loss.add_argument(
-        "--alpha", type=non_negative, default=1.0, help="weight of the pixel loss (%(default)s)"
-    )
-    loss.add_argument(
-        "--beta", type=non_negative, default=0.006, help="weight of the content loss (%(default)s)"
-    )
-    loss.add_argument(
-        "--gamma", type=non_negative, default=1e-5, help="weight of the adversarial loss (%(default)s)"
-    )
+    loss.add_argument("--alpha", type=non_negative, default=1.0, help="weight of the pixel loss (%(default)s)")
+    loss.add_argument("--beta", type=non_negative, default=0.006, help="weight of the content loss (%(default)s)")
+    loss.add_argument("--gamma", type=non_negative, default=1e-5, help="weight of the adversarial loss (%(default)s)")
     loss.add_argument("--pixel-loss", choices=("mse", "l1"), default="mse")
-    loss.add_argument(
-        "--vgg", default="runs/vgg", help="run of train_vgg.py, vgg.keras file, or none (%(default)s)"
-    )
+    loss.add_argument("--vgg", default="runs/vgg", help="run of train_vgg.py, vgg.keras file, or none (%(default)s)")
     model = parser.add_argument_group("networks")
     model.add_argument("--variant", choices=("msrgan", "srgan"), default="msrgan")
     model.add_argument("--scale", type=int, choices=(2, 4, 8), default=4)
     model.add_argument("--filters", type=positive, help="width of the generator (64)")
-    model.add_argument(
-        "--blocks", type=positive, help="residual blocks of the generator (msrgan 15, srgan 16)"
-    )
+    model.add_argument("--blocks", type=positive, help="residual blocks of the generator (msrgan 15, srgan 16)")
     model.add_argument("--batch-norm", choices=("on", "off"), default="on", help="in the generator")
-    model.add_argument(
-        "--dropout", type=float, default=0.0, help="in the generator; the thesis has 0.5 (%(default)s)"
-    )
-    model.add_argument(
-        "--image-skip", choices=("bicubic", "none"), default="bicubic", help="the papers have none"
-    )
+    model.add_argument("--dropout", type=float, default=0.0, help="in the generator; the thesis has 0.5 (%(default)s)")
+    model.add_argument("--image-skip", choices=("bicubic", "none"), default="bicubic", help="the papers have none")
     data = parser.add_argument_group("pairs")
-    data.add_argument(
-        "--patch-size", type=positive, default=96, metavar="PIXELS", help="of HR patches (%(default)s)"
-    )
+    data.add_argument("--patch-size", type=positive, default=96, metavar="PIXELS", help="of HR patches (%(default)s)")
     data.add_argument("--degradation", choices=("bicubic", "thesis", "area"), default="bicubic")
     data.add_argument("--crop", choices=("random", "grid"), default="random")
-    data.add_argument(
-        "--crops-per-image", type=positive, default=1, metavar="N", help="in an epoch (%(default)s)"
-    )
+    data.add_argument("--crops-per-image", type=positive, default=1, metavar="N", help="in an epoch (%(default)s)")
     data.add_argument("--normalize", choices=("percentile", "range"), default="percentile")
     training = parser.add_argument_group("training")
-    training.add_argument(
-        "--pretrain-steps", type=count, default=5000, help="on the pixel loss alone (%(default)s)"
-    )
+    training.add_argument("--pretrain-steps", type=count, default=5000, help="on the pixel loss alone (%(default)s)")
     training.add_argument("--steps", type=count, default=5000, help="of the GAN (%(default)s)")
-    training.add_argument(
-        "--steps-per-epoch", type=positive, help="default: every image --crops-per-image times"
-    )
-    training.add_argument(
-        "--batch-size", type=positive, default=16, help="of all workers together (%(default)s)"
-    )
+    training.add_argument("--steps-per-epoch", type=positive, help="default: every image --crops-per-image times")
+    training.add_argument("--batch-size", type=positive, default=16, help="of all workers together (%(default)s)")
     training.add_argument("--learning-rate", type=non_negative, default=1e-4, help="of the GAN (%(default)s)")
     training.add_argument("--pretrain-learning-rate", type=non_negative, default=3e-4, help="(%(default)s)")
     add_common(parser, out="runs/srgan")
@@ -140,7 +116,8 @@ def train(options: argparse.Namespace):
         rates = learning_rates(options.learning_rate, options.steps, pretraining=pretraining)
         d_rates = learning_rates(options.learning_rate * variant.discriminator_rate, options.steps)
         model.compile(objective, keras.optimizers.Adam(rates), keras.optimizers.Adam(d_rates))
-    print(
+    say = print if chief else lambda *_: None
+    say(
         f"{len(training.ids)} training and {len(validation.cases)} validation images of {options.data}, "
         f"{channels} channels; {options.variant} generator of {generator.count_params():,} parameters, "
         f"{options.filters} filters, {options.blocks} blocks; {options.pretrain_steps} steps of pixel loss, then "
@@ -181,7 +158,7 @@ def train(options: argparse.Namespace):
     )
     step = loop.restore()
     if step:
-        print(f"resumed at step {step}")
+        say(f"resumed at step {step}")
     samples = callbacks.Samples(run.samples, validation.sample)
     written = [
         samples,

@@ -21,9 +21,7 @@ def parse(argv=None) -> argparse.Namespace:
         metavar="EPOCHS",
         help="stop after so many that are no better",
     )
-    model.add_argument(
-        "--batch-size", type=positive, default=128, help="of all workers together (%(default)s)"
-    )
+    model.add_argument("--batch-size", type=positive, default=128, help="of all workers together (%(default)s)")
     model.add_argument("--learning-rate", type=non_negative, default=1e-4, help="of Adam (%(default)s)")
     add_common(parser, out="runs/vgg")
     return parser.parse_args(argv)
@@ -67,12 +65,11 @@ def train(options: argparse.Namespace):
     )
 
     with distribution.scope():
-        network = vgg19_micro(
-            classes=len(names), channels=channels, width=options.width, image_size=options.image_size
-        )
+        network = vgg19_micro(classes=len(names), channels=channels, width=options.width, image_size=options.image_size)
         model = Classifier(network)
         model.compile(keras.optimizers.Adam(options.learning_rate))
-    print(
+    say = print if chief else lambda *_: None
+    say(
         f"{len(training.ids)} training and {len(held_out.ids)} validation images of {options.data}, "
         f"{channels} channels, {len(names)} classes; mini-VGG19 of {network.count_params():,} parameters; "
         f"up to {options.epochs} epochs of {steps_per_epoch} steps of {batch_size} images."
@@ -115,14 +112,12 @@ def train(options: argparse.Namespace):
     )
     step = loop.restore()
     if step:
-        print(f"resumed at step {step}")
+        say(f"resumed at step {step}")
     best = run.checkpoints / "best.weights.h5"
     stop = callbacks.EarlyStop(
         network, progress, monitor="val_loss", patience=options.patience, file=best, writes=chief
     )
-    written = (
-        [run.history(step), callbacks.Report(loop, HINT), callbacks.TensorBoard(run.logs)] if chief else []
-    )
+    written = [run.history(step), callbacks.Report(loop, HINT), callbacks.TensorBoard(run.logs)] if chief else []
     loop.run([stop, *written])
     if not chief:
         return

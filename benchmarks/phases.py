@@ -75,9 +75,7 @@ def plain_srresnet():
     x = stem = shared_prelu()(conv(64, 9)(image))
     for _ in range(16):
         skip = x
-        x = shared_prelu()(
-            layers.BatchNormalization()(layers.Conv2D(64, 3, padding="same", use_bias=False)(x))
-        )
+        x = shared_prelu()(layers.BatchNormalization()(layers.Conv2D(64, 3, padding="same", use_bias=False)(x)))
         x = layers.BatchNormalization()(layers.Conv2D(64, 3, padding="same", use_bias=False)(x))
         x = layers.Add()([skip, x])
     x = layers.BatchNormalization()(layers.Conv2D(64, 3, padding="same", use_bias=False)(x))
@@ -92,9 +90,7 @@ def measure(name, plain, ours, shape, repetitions):
     x = tf.random.normal(shape)
     x = tf.where(x == 0.0, 1.0, x)  # at 0 the gradient of a PReLU is a matter of taste
     ours(x), plain(x)
-    ours.set_weights(
-        [w.reshape(v.shape) for w, v in zip(plain.get_weights(), ours.get_weights(), strict=True)]
-    )
+    ours.set_weights([w.reshape(v.shape) for w, v in zip(plain.get_weights(), ours.get_weights(), strict=True)])
     target = tf.random.normal(plain(x).shape)
     functions, results = {}, {}
     for side, layer in (("plain", plain), ("ours", ours)):
@@ -127,9 +123,7 @@ def measure(name, plain, ours, shape, repetitions):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--only", default="", help="measure only the rows whose name contains this")
     args = parser.parse_args()

@@ -7,18 +7,18 @@ images and weights.
     python benchmarks/training_step.py --torch-python PYTHON_THAT_HAS_TORCH
 
 The contestants take turns in one run; medians are reported, and the rate as a share of the float32 matrix
-rate of this machine, measured in between.
+rate of this machine, measured in between. On a busy machine use --threads 1: PyTorch's threads wait for each
+other actively, and lose more than TensorFlow's when something else runs.
 """
 
 import argparse
 import os
-import statistics
 import subprocess
-import time
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+from timing import take_turns
 
 from msrgan.networks import discriminator, srresnet
 from vgg_micro.features import micro
@@ -26,10 +26,11 @@ from vgg_micro.network import vgg19_micro
 
 PATCH, BATCH, SCALE = 96, 16, 4
 BETA, GAMMA = 0.006, 1e-5
+MATRIX = 2048
 
 
 def training_step():
-    """Return a function that does one step and returns its time in seconds."""
+    """Return a function that does one step."""
     keras.utils.set_random_seed(0)
     generator = srresnet(scale=SCALE, image_skip="none")
     critic = discriminator(patch=PATCH, batch_norm=False, use_bias=False)
@@ -61,28 +62,27 @@ def training_step():
             GAMMA * tape.gradient(adversarial, sr),
         ]
         d_gradients = tape.gradient(d_loss, critic.trainable_variables)
-        g_gradients = generator_tape.gradient(
-            sr, generator.trainable_variables, output_gradients=tf.add_n(gradients)
-        )
+        g_gradients = generator_tape.gradient(sr, generator.trainable_variables, output_gradients=tf.add_n(gradients))
         optimizers[0].apply_gradients(zip(g_gradients, generator.trainable_variables, strict=True))
         optimizers[1].apply_gradients(zip(d_gradients, critic.trainable_variables, strict=True))
         return tf.add_n([tf.norm(g) for g in gradients])
 
+    return lambda: compiled(lr, hr).numpy()
+
+
+def torch_step(python, threads, layout):
+    """Return a function that has a process of another Python do one step."""
+    twin = Path(__file__).with_name("training_step_torch.py")
+    process = subprocess.Popen(
+        [python, twin, str(threads), layout], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
     def step():
-        start = time.perf_counter()
-        compiled(lr, hr).numpy()
-        return time.perf_counter() - start
+        print(file=process.stdin, flush=True)
+        if not process.stdout.readline():
+            raise RuntimeError(f"{twin} ended. Is PyTorch installed in {python}?")
 
     return step
-
-
-def matrix_rate(size=2048):
-    """Return the rate of a float32 matrix product in GFLOP/s."""
-    a = tf.random.normal((size, size))
-    tf.matmul(a, a).numpy()
-    start = time.perf_counter()
-    tf.matmul(a, a).numpy()
-    return 2e-9 * size**3 / (time.perf_counter() - start)
 
 
 def gigaflops():
@@ -117,48 +117,30 @@ def macs(model, size, convolutions_only=False):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--torch-python", help="a Python with PyTorch; without it only TensorFlow is measured"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch-python", help="a Python with PyTorch; without it only TensorFlow is measured")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--default-layout", action="store_true", help="measure PyTorch's default layout too")
     args = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(args.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    contestants = {"msrgan": training_step()}
+    matrix = tf.random.normal((MATRIX, MATRIX))
+    contestants = {"matrix": lambda: tf.matmul(matrix, matrix).numpy(), "msrgan": training_step()}
     if args.torch_python:
-        twin = subprocess.Popen(
-            [args.torch_python, Path(__file__).with_name("training_step_torch.py"), str(os.cpu_count())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-        def ask(layout):
-            print(layout, file=twin.stdin, flush=True)
-            return float(twin.stdout.readline())
-
-        contestants["PyTorch channels_last"] = lambda: ask("channels_last")
-        if args.default_layout:
-            contestants["PyTorch default"] = lambda: ask("default")
+        for layout in ("channels_last", "default")[: 1 + args.default_layout]:
+            contestants[f"PyTorch {layout}"] = torch_step(args.torch_python, args.threads, layout)
     else:
         print("PyTorch skipped: name a Python that has it with --torch-python.")
 
-    for step in contestants.values():  # tracing, allocation
-        step(), step()
-    times, rates = {name: [] for name in contestants}, []
-    for _ in range(args.repetitions):
-        rates.append(matrix_rate())
-        for name, step in contestants.items():
-            times[name].append(step())
-    rate, ours, work = statistics.median(rates), statistics.median(times["msrgan"]), gigaflops()
-    print(f"float32 matrix product: {rate:.0f} GFLOP/s; one step: {work:.0f} GFLOP")
-    for name, seconds in times.items():
-        median = statistics.median(seconds)
+    times = take_turns(contestants, args.repetitions)
+    rate, work = 2e-9 * MATRIX**3 / times.pop("matrix")[0], gigaflops()
+    print(f"{args.threads} threads; float32 matrix product: {rate:.0f} GFLOP/s; one step: {work:.0f} GFLOP")
+    ours = times["msrgan"][0]
+    for name, (median, minimum) in times.items():
         print(
-            f"{name:22s} {median:6.3f} s a step (min {min(seconds):.3f}), {work / median:4.0f} GFLOP/s = "
+            f"{name:22s} {median:6.3f} s a step (minimum {minimum:.3f}), {work / median:4.0f} GFLOP/s = "
             f"{work / median / rate:.2f} of the matrix rate; msrgan is {median / ours:.2f} times as fast"
         )
 

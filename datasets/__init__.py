@@ -37,9 +37,7 @@ def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=Tru
 
         builder = _prepared(data, manual_dir, data_dir, chief)
         if labels and "label" not in builder.info.features:
-            raise ValueError(
-                f"{data} has no labels. Use a labelled set, or a folder with one folder a class."
-            )
+            raise ValueError(f"{data} has no labels. Use a labelled set, or a folder with one folder a class.")
         # One file after the other, so that the order is always the same.
         order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         return builder.as_dataset(split=split, shuffle_files=False, read_config=order)
@@ -79,16 +77,16 @@ def _prepared(data, manual_dir, data_dir, chief):
 
     name, _, config = str(data).partition("/")
     module, builder_class = BUILDERS[name]
-    builder = getattr(importlib.import_module(module), builder_class)(
-        config=config or None, data_dir=data_dir
-    )
+    builder = getattr(importlib.import_module(module), builder_class)(config=config or None, data_dir=data_dir)
     if chief and not builder.is_prepared():
         if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (manual_dir and Path(manual_dir).is_dir()):
             raise FileNotFoundError(
                 f"{name} is not prepared yet: --manual-dir must name the folder of its raw files. "
                 f"Received: {manual_dir}. {' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
+        # Raw files are the user's own: nothing is looked for on the network.
+        options = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+        builder.download_and_prepare(download_config=options)
     while not builder.is_prepared():
         time.sleep(1)
     return builder

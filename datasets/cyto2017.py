@@ -122,16 +122,10 @@ def merge(paths: list[Path]) -> np.ndarray:
         planes = [_plane(path) for path in paths]
         for path, plane in zip(paths, planes, strict=True):
             if (plane.shape, plane.dtype) != (planes[0].shape, planes[0].dtype):
-                raise ValueError(
-                    f"{path} is {plane.shape} {plane.dtype}, {paths[0]} is not. Channels must match."
-                )
+                raise ValueError(f"{path} is {plane.shape} {plane.dtype}, {paths[0]} is not. Channels must match.")
         image = np.dstack(planes)
     # OpenCV computes in the image's own type: rounded and saturated, never wrapped.
-    return (
-        image
-        if image.shape[:2] == (SIZE, SIZE)
-        else cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
-    )
+    return image if image.shape[:2] == (SIZE, SIZE) else cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
 
 
 def _plane(path):
@@ -170,19 +164,13 @@ def _raw(folder):
         group = field.split("_")[0]
         missing = [c for c in COLOURS if c not in channels]
         if missing or group not in labels:
-            reason = (
-                f"no {' and '.join(missing)} channel"
-                if missing
-                else f"its id {group} is not in {tables[0].name}"
-            )
+            reason = f"no {' and '.join(missing)} channel" if missing else f"its id {group} is not in {tables[0].name}"
             print(f"warning: skipped {field}: {reason}")
             continue
         paths = [channels[colour] for colour in COLOURS]
         records.append({"id": field, "label": labels[group], "group": group, "split": None, "paths": paths})
     if not records:
-        raise ValueError(
-            f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {tables[0].name}."
-        )
+        raise ValueError(f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {tables[0].name}.")
     return records
 
 

@@ -87,9 +87,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
         )
     found = {item.label for item in items}
     if len(found) == 1:
-        raise ValueError(
-            f"A classifier needs two classes or more. Received: {folder} with only {found.pop()}."
-        )
+        raise ValueError(f"A classifier needs two classes or more. Received: {folder} with only {found.pop()}.")
     return LOCALISATIONS if found <= set(LOCALISATIONS) else tuple(sorted(found))
 
 

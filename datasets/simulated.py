@@ -59,9 +59,7 @@ class Simulated(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     BUILDER_CONFIGS = [
-        SimulatedConfig(
-            name="standard", description="Per class 130 train, 20 validation and 20 test fields."
-        ),
+        SimulatedConfig(name="standard", description="Per class 130 train, 20 validation and 20 test fields."),
         SimulatedConfig(
             name="small", description="Per class 4 train, 2 validation and 2 test fields.", fields=(4, 2, 2)
         ),

@@ -7,9 +7,7 @@ from collections.abc import Hashable, Sequence
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
-def hold_out(
-    labels: Sequence[Hashable], groups: Sequence[str], *, fraction: float, seed: int = 0
-) -> list[bool]:
+def hold_out(labels: Sequence[Hashable], groups: Sequence[str], *, fraction: float, seed: int = 0) -> list[bool]:
     """Choose which examples to hold out: about `fraction` of every class, whole groups only.
 
     A class keeps at least one group on either side where it has two or more; a class of a single group is

@@ -15,7 +15,6 @@ from msrgan import images
 from msrgan.files import atomic
 from msrgan.training import Loop, Progress
 
-
 WARM_UP = 300
 
 
@@ -148,7 +147,7 @@ class EarlyStop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Compare with the best epoch so far."""
         memory = self.progress.memory
-        if logs["step"] <= WARM_UP or logs[self.monitor] < memory["best"]:
+        if logs["step"] <= WARM_UP or logs[self.monitor] < memory.get("best", np.inf):
             memory.update(best=logs[self.monitor], best_epoch=epoch, waited=0)
             if self.writes:
                 with atomic(self.file) as file:

@@ -84,13 +84,9 @@ def _parser():
 
     upscale = commands.add_parser("upscale", help="enlarge image files", description=_upscale.__doc__)
     upscale.add_argument("input", type=Path, metavar="IN", help="image file, or folder of any depth")
-    upscale.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder to write"
-    )
+    upscale.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder to write")
     upscale.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
-    upscale.add_argument(
-        "--tile", type=int, default=256, help="input pixels a side done at once (default: 256)"
-    )
+    upscale.add_argument("--tile", type=int, default=256, help="input pixels a side done at once (default: 256)")
     upscale.add_argument("--overlap", type=int, help="context of a tile (default: what the model needs)")
     upscale.set_defaults(run=_upscale)
 
@@ -99,12 +95,8 @@ def _parser():
     evaluate.add_argument("--data", required=True, help="folder of images, or registered data set")
     evaluate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     evaluate.add_argument("--degradation", help="HR to LR: bicubic, thesis, area (default: the model's)")
-    evaluate.add_argument(
-        "--scale", type=int, help="enlargement of nearest, bicubic and lanczos (default: 4)"
-    )
-    evaluate.add_argument(
-        "--split", help="train, validation, test, all (default: all of a folder, else test)"
-    )
+    evaluate.add_argument("--scale", type=int, help="enlargement of nearest, bicubic and lanczos (default: 4)")
+    evaluate.add_argument("--split", help="train, validation, test, all (default: all of a folder, else test)")
     evaluate.add_argument("--limit", type=int, metavar="N", help="use the first N images only")
     evaluate.add_argument("--manual-dir", help="raw files of a registered data set")
     evaluate.add_argument("--data-dir", help="where its prepared copy lives")

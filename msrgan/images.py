@@ -173,11 +173,24 @@ def percentiles(image: np.ndarray, q: tuple[float, float] = PERCENTILES) -> tupl
     the minimum and maximum take their place, and a constant channel gets the range of one grey level.
     """
     flat = image.reshape(-1, image.shape[-1])
-    low, high = np.percentile(flat, q, axis=0).astype(np.float32)
+    quantiles = _integer_percentiles if image.dtype.kind == "u" else np.percentile
+    low, high = quantiles(flat, q, axis=0).astype(np.float32)
     flat_channels = high <= low
     low = np.where(flat_channels, flat.min(axis=0), low).astype(np.float32)
     high = np.where(flat_channels, flat.max(axis=0), high).astype(np.float32)
     return low, np.where(high > low, high, low + np.maximum(1, 1e-6 * np.abs(low))).astype(np.float32)
+
+
+def _integer_percentiles(flat, q, axis):
+    """Do what np.percentile does along axis 0, from histograms: many times faster."""
+    ranks = np.asarray(q) / 100 * (len(flat) - 1)
+    below, above = np.floor(ranks), np.ceil(ranks)
+    columns = []
+    for channel in flat.T:
+        cumulative = np.bincount(channel).cumsum()
+        low, high = (np.searchsorted(cumulative, k, side="right") for k in (below, above))
+        columns.append(low + (ranks - below) * (high - low))
+    return np.stack(columns, axis=1)
 
 
 def dtype_range(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -209,9 +222,7 @@ def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
     if image.shape[-1] == 1 and channels == 3:
         return np.repeat(image, 3, axis=-1)
     if image.shape[-1] != channels:
-        raise ValueError(
-            f"An image must have {channels} channels, or be grey for 3. Received: {image.shape[-1]}"
-        )
+        raise ValueError(f"An image must have {channels} channels, or be grey for 3. Received: {image.shape[-1]}")
     return image
 
 

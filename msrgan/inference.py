@@ -162,25 +162,17 @@ def upscale(
     model = model if isinstance(model, Upscaler) else load(model)
     image = np.asarray(image)
     pixels = image[..., None] if image.ndim == 2 else image
-    if (
-        pixels.ndim != 3
-        or not pixels.size
-        or not (pixels.dtype in (np.uint8, np.uint16) or pixels.dtype.kind == "f")
-    ):
+    if pixels.ndim != 3 or not pixels.size or not (pixels.dtype in (np.uint8, np.uint16) or pixels.dtype.kind == "f"):
         raise ValueError(
             f"Images are (H, W) or (H, W, C), uint8, uint16 or float. Received: {image.shape} {image.dtype}"
         )
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ValueError(
-            "An image must have finite pixels. Received: NaN or infinite ones. Replace them first"
-        )
+        raise ValueError("An image must have finite pixels. Received: NaN or infinite ones. Replace them first")
     if model.channels not in (None, 1):
         images.to_channels(pixels, model.channels)  # tells what is wrong before any work
     overlap = model.radius if overlap is None else overlap
     if overlap < model.radius:
-        raise ValueError(
-            f"overlap must be {model.radius} or more, the reach of the model. Received: {overlap}"
-        )
+        raise ValueError(f"overlap must be {model.radius} or more, the reach of the model. Received: {overlap}")
     if tile < 1:
         raise ValueError(f"tile must be 1 or more. Received: tile={tile}")
 

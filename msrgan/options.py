@@ -48,9 +48,7 @@ def add_common(parser: argparse.ArgumentParser, *, out: str):
     run.add_argument("--precision", choices=PRECISIONS, default="float32")
     run.add_argument("--jit", choices=("auto", "on", "off"), default="auto", help="XLA; auto: on a GPU only")
     run.add_argument("--out", type=Path, default=Path(out), metavar="DIR", help="run folder (%(default)s)")
-    run.add_argument(
-        "--no-resume", dest="resume", action="store_false", help="start anew, removing what OUT holds"
-    )
+    run.add_argument("--no-resume", dest="resume", action="store_false", help="start anew, removing what OUT holds")
     run.add_argument("--checkpoint-every", type=positive, default=200, metavar="STEPS", help="(%(default)s)")
 
 
@@ -73,9 +71,7 @@ def set_up(options: argparse.Namespace):
     chosen = strategy()
     replicas = chosen.num_replicas_in_sync
     if options.batch_size % replicas:
-        raise ValueError(
-            f"--batch-size must be a multiple of the {replicas} replicas. Received: {options.batch_size}."
-        )
+        raise ValueError(f"--batch-size must be a multiple of the {replicas} replicas. Received: {options.batch_size}.")
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.precision)
     return chosen

@@ -58,32 +58,30 @@ def sr_pairs(
         [-1, 1]-normalised units, not clipped.
     """
     if patch % scale:
-        raise ValueError(
-            f"The patch size must be a multiple of the scale. Received: patch={patch}, scale={scale}."
-        )
+        raise ValueError(f"The patch size must be a multiple of the scale. Received: patch={patch}, scale={scale}.")
     if crop not in CROPS:
         raise ValueError(f"crop must be one of {sorted(CROPS)}. Received: crop={crop!r}.")
     first = next(iter(images.take(1)))["image"]
     channels = channels or first.shape[-1]
 
     def cut(key, example):
-        hr = CROPS[crop](example, key, patch)
-        hr = (tf.cast(hr, tf.float32) - example["low"]) / (example["high"] - example["low"])
-        hr = tf.broadcast_to(hr * 2 - 1, (patch, patch, channels))
-        return _flip(hr, key) if augment else hr
+        draws = tf.random.stateless_uniform([MAX_DRAWS + 2, 2], sample_seed(key))
+        raw = CROPS[crop](example, key, draws, patch)
+        return _flip(raw, draws) if augment else raw, example["low"], example["high"]
 
-    def pair(hr):
+    def pair(raw, low, high):
+        low, high = low[:, None, None], high[:, None, None]
+        hr = (tf.cast(raw, tf.float32) - low) / (high - low) * 2 - 1
+        hr = tf.broadcast_to(hr, (batch, patch, patch, channels))
         return degradation(hr, scale=scale), hr
 
     measured = images.map(lambda e: measure(e, normalization), num_parallel_calls=tf.data.AUTOTUNE)
-    samples = stream(measured, seed=seed, start=start, window=window)
-    hr = samples.shard(*shard).map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return hr.batch(batch, drop_remainder=True).map(pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
+    samples = stream(measured, seed=seed, start=start, window=window).shard(*shard)
+    patches = samples.map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return patches.batch(batch, drop_remainder=True).map(pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
 
 
-def stream(
-    examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int | None = None
-) -> tf.data.Dataset:
+def stream(examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int | None = None) -> tf.data.Dataset:
     """Repeat a finite dataset for ever, each pass in an order drawn from (seed, pass).
 
     Args:
@@ -106,7 +104,7 @@ def stream(
         # In the graph of this function only: tf.data mixes the process-wide seed, if there is one, with ours.
         tf.random.set_seed(None)
         # The seed of a shuffle must be one number: hash (seed, pass) into it.
-        order = tf.random.stateless_uniform([], tf.stack([seed, number]), maxval=2**62, dtype=tf.int64)
+        order = sample_seed(tf.stack([seed, number, 0]))[0]
         shuffled = indexed.shuffle(window, seed=order, reshuffle_each_iteration=False)
         return shuffled.map(lambda index, example: (tf.stack([seed, number, index]), example))
 
@@ -120,76 +118,63 @@ def measure(example: dict[str, tf.Tensor], normalization: str) -> dict[str, tf.T
     limits = files.percentiles if normalization == "percentile" else files.dtype_range
 
     def statistics(image):
-        low, high = limits(image)
-        return low, high, image.std(axis=(0, 1), dtype=np.float64).astype(np.float32)
+        # Channel by channel: several times faster than along two axes.
+        std = np.float32([channel.std(dtype=np.float64) for channel in np.moveaxis(image, -1, 0)])
+        return *limits(image), std
 
     low, high, std = tf.numpy_function(statistics, [example["image"]], [tf.float32] * 3, stateful=False)
     shape = [example["image"].shape[-1]]
     return example | {k: tf.ensure_shape(v, shape) for k, v in (("low", low), ("high", high), ("std", std))}
 
 
-def _random_crop(example, key, patch):
-    image = example["image"]
-    last = tf.shape(image)[:2] - patch
+def sample_seed(key: tf.Tensor) -> tf.Tensor:
+    """Make the stateless seed of a sample, int64 (2,), from its key (seed, pass, index)."""
+    one_pass = tf.random.stateless_uniform([], key[:2], minval=None, maxval=None, dtype=tf.int64)
+    return tf.stack([one_pass, key[2]])
 
-    def draw(attempt):
-        offset = tf.random.stateless_uniform([2], _seed(key, attempt), maxval=2**31 - 1, dtype=tf.int32) % (
-            last + 1
-        )
-        return _window(image, offset, patch)
+
+def _random_crop(example, key, draws, patch):
+    image = example["image"]
+    room = tf.cast(tf.shape(image)[:2] - patch + 1, tf.float32)
+    corners = tf.cast(draws[:MAX_DRAWS] * room, tf.int32)
 
     def background(attempt, window):
         std = tf.math.reduce_std(tf.cast(window, tf.float32), axis=(0, 1))
         return (attempt < MAX_DRAWS) & tf.reduce_all(std < BACKGROUND * example["std"])
 
-    shape = tf.TensorShape([patch, patch, image.shape[-1]])
-    _, window = tf.while_loop(
-        background,
-        lambda attempt, _: (attempt + 1, draw(attempt)),
-        (tf.constant(1), draw(tf.constant(0))),
-        shape_invariants=(tf.TensorShape([]), shape),
-    )
-    return window
+    def draw(attempt, _):
+        return attempt + 1, _window(image, corners[attempt], patch)
+
+    shapes = (tf.TensorShape([]), tf.TensorShape([patch, patch, image.shape[-1]]))
+    first = (tf.constant(1), _window(image, corners[0], patch))
+    return tf.while_loop(background, draw, first, shape_invariants=shapes)[1]
 
 
-def _grid_crop(example, key, patch):
+def _grid_crop(example, key, draws, patch):
     # Tiles are visited in a new order whenever all of them were seen; those of the last row and column move
     # inwards to fit.
     image = example["image"]
-    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.int64))
-    rows, columns = -(-height // patch), -(-width // patch)
+    limit = tf.cast(tf.shape(image)[:2], tf.int64) - patch
+    rows, columns = tf.unstack(-(-limit // patch) + 1)
     seed, number, index = tf.unstack(key)
     tiles = rows * columns
-    round_seed = _seed(tf.stack([seed, number // tiles, index]), 0)
-    order = tf.random.stateless_uniform([2], round_seed, minval=None, maxval=None, dtype=tf.int32)
-    tile = tf.random.experimental.index_shuffle(number % tiles, order, tiles - 1)
-    corner = tf.stack(
-        [
-            tf.minimum(tile // columns * patch, height - patch),
-            tf.minimum(tile % columns * patch, width - patch),
-        ]
+    order = tf.random.stateless_uniform(
+        [2], sample_seed(tf.stack([seed, number // tiles, index])), minval=None, maxval=None, dtype=tf.int32
     )
+    tile = tf.random.experimental.index_shuffle(number % tiles, order, tiles - 1)
+    corner = tf.minimum(tf.stack([tile // columns, tile % columns]) * patch, limit)
     return _window(image, tf.cast(corner, tf.int32), patch)
 
 
 CROPS = {"random": _random_crop, "grid": _grid_crop}
 
 
-def _window(image, offset, patch):
-    return tf.slice(image, tf.concat([offset, [0]], 0), [patch, patch, -1])
+def _window(image, corner, patch):
+    return tf.slice(image, tf.concat([corner, [0]], 0), [patch, patch, -1])
 
 
-def _seed(key, attempt):
-    """A stateless seed for one draw of one sample: all of (seed, pass, index) and the number of the draw."""
-    return tf.random.experimental.stateless_fold_in(
-        tf.random.experimental.stateless_fold_in(key[:2], key[2]), tf.cast(attempt, tf.int64)
-    )
-
-
-def _flip(image, key):
-    down, across, transposed = tf.unstack(
-        tf.random.stateless_uniform([3], _seed(key, MAX_DRAWS), maxval=2, dtype=tf.int32) > 0
-    )
+def _flip(image, draws):
+    down, across, transposed, _ = tf.unstack(tf.reshape(draws[MAX_DRAWS:] < 0.5, [-1]))
     image = tf.where(down, image[::-1], image)
     image = tf.where(across, image[:, ::-1], image)
     return tf.where(transposed, tf.transpose(image, (1, 0, 2)), image)

@@ -43,9 +43,7 @@ class Run:
         OSError: the folder cannot be written.
     """
 
-    def __init__(
-        self, folder: Path, *, arguments: dict, data: dict, resume: bool = True, writes: bool = True
-    ):
+    def __init__(self, folder: Path, *, arguments: dict, data: dict, resume: bool = True, writes: bool = True):
         self.folder, self.writes = folder, writes
         self.checkpoints, self.logs, self.samples = (folder / n for n in ("checkpoints", "logs", "samples"))
         if not resume and writes:
@@ -94,9 +92,7 @@ class Run:
         before = json.loads((self.folder / "config.json").read_text())
         now = json.loads(json.dumps(config))
         old, new = before["arguments"], now["arguments"]
-        changed = [
-            f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if k not in FREE and old.get(k) != v
-        ]
+        changed = [f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if k not in FREE and old.get(k) != v]
         if not changed and before["data"] != now["data"]:
             changed = ["the training images changed"]
         if changed:

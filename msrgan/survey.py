@@ -55,9 +55,7 @@ def survey(images: tf.data.Dataset) -> Survey:
         raise ValueError("The image set has no readable image. Check the folder or the split.")
     if len(channels) > 1 and set(channels) != {1, 3}:
         found = ", ".join(f"{name} has {c}" for c, name in channels.items())
-        raise ValueError(
-            f"Images of one set need the same number of channels. Received: {found}. Separate them."
-        )
+        raise ValueError(f"Images of one set need the same number of channels. Received: {found}. Separate them.")
     known = images.apply(tf.data.experimental.assert_cardinality(len(ids)))
     return Survey(known, ids, max(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes)
 

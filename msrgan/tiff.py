@@ -66,8 +66,7 @@ def _image_axes(shape: tuple[int, ...], axes: str) -> str:
     few = len(planes) == 1 and planes[0] in "IQ" and shape[axes.index(planes[0])] <= 4
     if not (few or "".join(planes) in ("", "C", "S")):
         raise ValueError(
-            f"an image has the axes Y, X and channels, this stack has {axes} {shape}. "
-            "Save its planes as single files"
+            f"an image has the axes Y, X and channels, this stack has {axes} {shape}. Save its planes as single files"
         )
     return "YX" + "".join(planes)
 

@@ -23,9 +23,7 @@ class Tile(NamedTuple):
 
     def inner(self, scale: int) -> tuple[slice, slice]:
         """Where the kept part lies in the enlarged window."""
-        return _scaled(self.kept_rows, self.rows[0], scale), _scaled(
-            self.kept_columns, self.columns[0], scale
-        )
+        return _scaled(self.kept_rows, self.rows[0], scale), _scaled(self.kept_columns, self.columns[0], scale)
 
 
 def tiles(height: int, width: int, *, tile: int, overlap: int) -> Iterator[Tile]:

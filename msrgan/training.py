@@ -158,9 +158,7 @@ class Loop:
     def _run_stage(self, stage, start, hooks):
         progress, end = self.progress, start + stage.steps
         step = self._compiled(stage.step)
-        data = iter(
-            self.distribution.distribute_datasets_from_function(lambda ctx: self.batches(ctx, progress.step))
-        )
+        data = iter(self.distribution.distribute_datasets_from_function(lambda ctx: self.batches(ctx, progress.step)))
         while progress.step < end and not self.model.stop_training:
             logs = {name: float(value) for name, value in step(next(data)).items()}
             progress.step += 1
@@ -192,9 +190,7 @@ class Loop:
         means = {name: total / progress.count for name, total in progress.totals.items()}
         progress.totals, progress.count = {}, 0
         progress.epoch += 1
-        hooks.on_epoch_end(
-            progress.epoch, {"stage": stage.name, "step": progress.step, **means, **self.validate()}
-        )
+        hooks.on_epoch_end(progress.epoch, {"stage": stage.name, "step": progress.step, **means, **self.validate()})
 
     def _save(self):
         finite = all(bool(tf.reduce_all(tf.math.is_finite(v))) for v in self.variables if v.dtype.is_floating)

@@ -17,9 +17,7 @@ def folder(tmp_path):
     """A folder of good files of several kinds, and a damaged one."""
     rng = np.random.default_rng(0)
     images.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
-    images.write(
-        tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5
-    )
+    images.write(tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5)
     images.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
     return tmp_path / "in"
 

@@ -26,9 +26,7 @@ def pixels(rng, dtype, channels=3):
     ("name", "dtype", "channels"),
     [("a.png", "uint8", 1), ("a.png", "uint8", 3), ("a.png", "uint16", 1), ("a.png", "uint16", 3)]
     + [("a.bmp", "uint8", 3)]
-    + [
-        ("a.tif", dtype, channels) for dtype in ("uint8", "uint16", "float32") for channels in (1, 2, 3, 4, 5)
-    ],
+    + [("a.tif", dtype, channels) for dtype in ("uint8", "uint16", "float32") for channels in (1, 2, 3, 4, 5)],
 )
 def test_written_image_is_read_back(tmp_path, rng, name, dtype, channels):
     image = pixels(rng, dtype, channels)
@@ -174,9 +172,7 @@ def test_compressed_tiff_is_read_without_imagecodecs(tmp_path, rng):
 def test_unreadable_files_are_named(tmp_path, rng, name, damage):
     images.write(tmp_path / name, pixels(rng, "uint8"))
     whole = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(
-        {"truncated": whole[: len(whole) * 2 // 3], "empty": b"", "text": b"hello"}[damage]
-    )
+    (tmp_path / name).write_bytes({"truncated": whole[: len(whole) * 2 // 3], "empty": b"", "text": b"hello"}[damage])
     with pytest.raises(images.UnreadableImageError, match=rf"{name}: cannot be read as an image \(\w+"):
         images.read(tmp_path / name)
 
@@ -265,9 +261,7 @@ def test_denormalize_undoes_normalize(rng):
     for dtype in ("uint8", "uint16"):
         image = pixels(rng, dtype)
         limits = images.percentiles(image)
-        np.testing.assert_array_equal(
-            images.denormalize(images.normalize(image, *limits), *limits, dtype), image
-        )
+        np.testing.assert_array_equal(images.denormalize(images.normalize(image, *limits), *limits, dtype), image)
 
 
 def test_denormalize_rounds_and_clips():
@@ -323,3 +317,14 @@ def test_opencv_reads_what_is_written(tmp_path, rng):
     images.write(tmp_path / "a.tif", image)
     back = cv2.imread(str(tmp_path / "a.tif"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(back[..., ::-1], image)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("count", [1, 7, 1000, 4096])
+def test_percentiles_of_integers_are_numpys(dtype, count):
+    image = np.random.default_rng(count).integers(0, np.iinfo(dtype).max, (count, 1, 3)).astype(dtype)
+    image[..., 1] //= 4
+    expected = np.percentile(image, (0.1, 99.9), axis=(0, 1))
+    if count > 1:
+        np.testing.assert_allclose(images.percentiles(image), expected, rtol=1e-6)
+    np.testing.assert_allclose(images._integer_percentiles(image[:, 0], (0.1, 99.9), 0), expected, rtol=1e-6)

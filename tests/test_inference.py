@@ -178,9 +178,7 @@ def test_bicubic_is_the_kernel_of_keys():
     out = inference.load("bicubic")(impulse)[0, :, :, 0]
     t = np.abs((np.arange(36) + 0.5) / 4 - 0.5 - 4)
     # Keys 1981, a = -1/2
-    taps = np.where(
-        t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0)
-    )
+    taps = np.where(t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0))
     np.testing.assert_allclose(out, np.outer(taps, taps), atol=1e-3)
 
 
@@ -217,9 +215,7 @@ def test_tiled_equals_untiled(model, tile, overlap):
 def test_interpolation_tiled_equals_untiled(name):
     image = random_image((41, 57, 3))
     model = inference.load(name)
-    np.testing.assert_allclose(
-        inference.upscale(model, image, tile=8), inference.upscale(model, image), atol=1e-5
-    )
+    np.testing.assert_allclose(inference.upscale(model, image, tile=8), inference.upscale(model, image), atol=1e-5)
 
 
 def test_too_little_context_would_be_seen(exported):

@@ -117,9 +117,7 @@ def test_gradient_of_bicubic_is_its_transpose():
         enlarged.append(y)
         gradient.append(g)
     # <A x, w> = <x, A' w> for a linear map.
-    np.testing.assert_allclose(
-        tf.reduce_sum(enlarged[0] * weights), tf.reduce_sum(x * gradient[0]), rtol=1e-4
-    )
+    np.testing.assert_allclose(tf.reduce_sum(enlarged[0] * weights), tf.reduce_sum(x * gradient[0]), rtol=1e-4)
     np.testing.assert_allclose(gradient[1], gradient[0], atol=1e-5)
 
 

@@ -54,7 +54,7 @@ def test_percentile_normalisation_is_of_the_whole_image_and_unclipped():
     image = np.zeros((32, 32, 1), np.uint16)
     image[8:24, 8:24] = 4095  # 12 bits in 16
     image[16, 16] = 60000
-    hr = np.concatenate([hr for _, hr in pairs([image], 8, batch=1, scale=2)])
+    hr = np.concatenate([hr for _, hr in pairs([image], 80, batch=1)])
     np.testing.assert_allclose(hr.min(), -1, atol=1e-5)
     assert np.isclose(hr, 1, atol=1e-5).any()
     assert hr.max() > 20

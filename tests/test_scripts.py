@@ -42,9 +42,7 @@ def test_stage_1_leaves_a_network_and_its_scores(vgg):
     assert config["arguments"]["width"] == 1 / 32
     assert config["data"]["images"] == 10
     assert len(config["data"]["fingerprint"]) == 64
-    assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1"} <= set(
-        table(vgg / "history.csv")[0]
-    )
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1"} <= set(table(vgg / "history.csv")[0])
 
 
 @pytest.mark.parametrize("variant", ["msrgan", "srgan"])
@@ -151,9 +149,7 @@ def test_only_unreadable_images(tmp_path, capfd):
 
 def test_image_smaller_than_the_patch(grey, tmp_path, capfd):
     arguments = ["--data", grey, "--vgg", "none"]
-    fails(
-        train_srgan.main, arguments, tmp_path / "run", capfd, "of 20x20. Remove it or use a patch size of 20"
-    )
+    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "of 20x20. Remove it or use a patch size of 20")
 
 
 def test_mixed_channels(grey, tmp_path, capfd):
@@ -183,13 +179,9 @@ def test_no_vgg_yet(grey, tmp_path, capfd, monkeypatch):
 def test_vgg_of_other_channels(vgg, tmp_path, capfd):
     (tmp_path / "data").mkdir()
     for k in range(3):
-        tifffile.imwrite(
-            tmp_path / "data" / f"{k}.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack"
-        )
+        tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
     arguments = ["--data", tmp_path / "data", "--vgg", vgg, *SRGAN]
-    fails(
-        train_srgan.main, arguments, tmp_path / "run", capfd, "trained on images of 3 channels, these have 4"
-    )
+    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "trained on images of 3 channels, these have 4")
 
 
 def test_out_is_not_writable(grey, tmp_path, capfd):
@@ -203,9 +195,7 @@ def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):
     fails(train_srgan.main, arguments, tmp_path / "run", capfd, "multiple of the scale")
 
 
-@pytest.mark.parametrize(
-    "flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--variant", "x")]
-)
+@pytest.mark.parametrize("flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--variant", "x")])
 def test_values_out_of_range_are_usage_errors(flag, capfd):
     with pytest.raises(SystemExit) as stop:
         train_srgan.main(list(flag))

@@ -170,10 +170,7 @@ def test_mitochondria_and_intermediate_filaments_crowd_around_the_nucleus():
             for name, ring in (("near", cell.field.outside < 12), ("far", cell.field.outside > 30)):
                 total[name, "light"] += protein[cytoplasm & ring].sum()
                 total[name, "area"] += (cytoplasm & ring).sum()
-        assert (
-            total["near", "light"] / total["near", "area"]
-            > 1.5 * total["far", "light"] / total["far", "area"]
-        )
+        assert total["near", "light"] / total["near", "area"] > 1.5 * total["far", "light"] / total["far", "area"]
 
 
 def test_actin_fibres_are_parallel_and_intermediate_filaments_are_not():

@@ -116,9 +116,7 @@ def test_micro_computes_in_the_policy_in_force(vgg):
 
 
 def test_missing_network_and_unknown_layer_are_named(vgg, tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match="vgg.keras: there is no trained mini-VGG19. Run `python train_vgg"
-    ):
+    with pytest.raises(FileNotFoundError, match="vgg.keras: there is no trained mini-VGG19. Run `python train_vgg"):
         features.micro(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere: there is no trained"):
         features.micro(tmp_path / "nowhere")

@@ -98,9 +98,7 @@ def write_scores(matrix: np.ndarray, names: tuple[str, ...], folder: Path):
         writer = csv.writer(file)
         writer.writerow(["class", "images", "precision", "recall", "f1"])
         columns = (names, matrix.sum(axis=1), found["precision"], found["recall"], found["f1"])
-        writer.writerows(
-            [n, int(k), *(f"{v:.4f}" for v in rest)] for n, k, *rest in zip(*columns, strict=True)
-        )
+        writer.writerows([n, int(k), *(f"{v:.4f}" for v in rest)] for n, k, *rest in zip(*columns, strict=True))
     _draw(matrix, names, f"accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}", folder)
 
 

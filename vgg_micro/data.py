@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from msrgan.pipeline import measure, stream
+from msrgan.pipeline import measure, sample_seed, stream
 
 
 def labelled(
@@ -34,7 +34,8 @@ def labelled(
     """
 
     def prepare(key, example):
-        image = augment(_normalized(example, channels), _seeds(key), size=image_size)
+        seeds = tf.random.experimental.stateless_split(sample_seed(key), 5)
+        image = augment(_normalized(example, channels), seeds, size=image_size)
         return image * 2 - 1, example["label"]
 
     samples = stream(images.map(_measured), seed=seed, start=start, window=window)
@@ -46,9 +47,7 @@ def evaluation(images: tf.data.Dataset, *, image_size: int, channels: int, batch
     """Make one pass over labelled images in order, not augmented; the last batch may be smaller."""
 
     def prepare(example):
-        image = tf.image.resize(
-            _normalized(_measured(example), channels), (image_size, image_size), "bicubic"
-        )
+        image = tf.image.resize(_normalized(_measured(example), channels), (image_size, image_size), "bicubic")
         return image * 2 - 1, example["label"]
 
     return images.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).batch(batch).prefetch(2)
@@ -57,8 +56,8 @@ def evaluation(images: tf.data.Dataset, *, image_size: int, channels: int, batch
 def augment(image: tf.Tensor, seeds: tf.Tensor, *, size: int) -> tf.Tensor:
     """Apply the four augmentations of the thesis and resize.
 
-    Crop and zoom: a window of 90 to 100 % of either side, enlarged to `size` (bicubic). Horizontal flip, one
-    time in two. Gamma: exponent 1/u, u uniform in (0.2, 2); the thesis draws it in (0, 2), where small u turn
+    Crop and zoom: a window of 90 to 100 % of either side, resized to `size` (bicubic). Horizontal flip, one
+    time in two. Gamma: exponent 1/u, u uniform in (0.5, 2); the thesis draws it in (0, 2), where small u turn
     the image black. Box blur of 1 to 4 pixels.
 
     Args:
@@ -70,18 +69,20 @@ def augment(image: tf.Tensor, seeds: tf.Tensor, *, size: int) -> tf.Tensor:
         float32 (size, size, C) in [0, 1].
     """
     shape = tf.shape(image)
-    window = tf.cast(
-        tf.random.stateless_uniform([2], seeds[0], 0.9, 1.0) * tf.cast(shape[:2], tf.float32), tf.int32
-    )
+    window = tf.cast(tf.random.stateless_uniform([2], seeds[0], 0.9, 1.0) * tf.cast(shape[:2], tf.float32), tf.int32)
     room = tf.cast(shape[:2] - window + 1, tf.float32)
     corner = tf.cast(tf.random.stateless_uniform([2], seeds[1]) * room, tf.int32)
     image = tf.slice(image, tf.concat([corner, [0]], 0), tf.concat([window, [-1]], 0))
-    image = tf.clip_by_value(tf.image.resize(image, (size, size), "bicubic"), 0.0, 1.0)
+    image = tf.clip_by_value(_resized(image, size), 0.0, 1.0)
     flipped = tf.random.stateless_uniform([], seeds[2]) < 0.5
     image = tf.where(flipped, image[:, ::-1], image)
-    image = image ** (1 / tf.random.stateless_uniform([], seeds[3], 0.2, 2.0))
+    image = image ** (1 / tf.random.stateless_uniform([], seeds[3], 0.5, 2.0))
     side = tf.random.stateless_uniform([], seeds[4], maxval=4, dtype=tf.int32)
     return tf.switch_case(side, [lambda k=k: _box_blur(image, k) for k in (1, 2, 3, 4)])
+
+
+def _resized(image, size):
+    return tf.image.resize(image, (size, size), "bicubic", antialias=True)
 
 
 def _box_blur(image, side):
@@ -96,8 +97,3 @@ def _measured(example):
 def _normalized(example, channels):
     image = (tf.cast(example["image"], tf.float32) - example["low"]) / (example["high"] - example["low"])
     return tf.broadcast_to(image, tf.concat([tf.shape(image)[:2], [channels]], 0))
-
-
-def _seeds(key):
-    base = tf.random.experimental.stateless_fold_in(key[:2], key[2])
-    return tf.random.experimental.stateless_split(base, 5)

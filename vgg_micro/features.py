@@ -104,9 +104,7 @@ def _trunk(model, names):
     outputs = []
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"layers must name layers of {model.name}. Received: {name!r}. They are: {known}."
-            )
+            raise ValueError(f"layers must name layers of {model.name}. Received: {name!r}. They are: {known}.")
         outputs.append(model.get_layer(f"{name}_bn" if f"{name}_bn" in known else name).output)
     return keras.Model(model.input, outputs)
 
@@ -125,9 +123,7 @@ def _load(path):
 def _imagenet_vgg19(weights):
     """Return VGG19 without its head, each activation a layer of its own, "blockN_convM_act"."""
     if weights != "imagenet" and not Path(weights).is_file():
-        raise FileNotFoundError(
-            f"{weights}: there is no such file of VGG19 weights. Check --vgg-weights FILE."
-        )
+        raise FileNotFoundError(f"{weights}: there is no such file of VGG19 weights. Check --vgg-weights FILE.")
     try:
         vgg = keras.applications.VGG19(include_top=False, weights=str(weights), input_shape=(None, None, 3))
     except Exception as error:  # get_file raises a bare Exception when the download fails

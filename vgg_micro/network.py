@@ -45,7 +45,5 @@ def _conv(x, filters, name):
     # Synchronised: statistics of the batches of all workers, so that many train as one. TensorFlow only.
     synchronized = keras.config.backend() == "tensorflow"
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3, synchronized=synchronized, name=f"{name}_bn")(
-        x
-    )
+    x = layers.BatchNormalization(momentum=0.99, epsilon=1e-3, synchronized=synchronized, name=f"{name}_bn")(x)
     return layers.LeakyReLU(0.2, name=f"{name}_act")(x)

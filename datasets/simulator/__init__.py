@@ -82,8 +82,7 @@ def stain(rng, label: int, cell: Anatomy) -> np.ndarray:
     count, size = len(field.centres), len(field.edge)
     # One value a cell; the background (label 0) keeps what reaches out of a cell.
     red_gain, green_gain, blue_gain = (
-        np.concatenate([[1], rng.lognormal(0, spread, count)]).astype(np.float32)
-        for spread in (0.25, 0.5, 0.2)
+        np.concatenate([[1], rng.lognormal(0, spread, count)]).astype(np.float32) for spread in (0.25, 0.5, 0.2)
     )
     bulk = field.height * (1 - rng.uniform(0, 0.7) * np.minimum(field.inside / 5, 1))
     auto = bulk * np.clip(1 + 0.25 * smooth_noise(rng, size, 10), 0, None)

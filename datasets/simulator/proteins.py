@@ -25,11 +25,7 @@ def nucleus(rng, cell: Anatomy):
     """Nucleoplasm: the whole nucleus, finely granular, without the nucleoli."""
     field = cell.field
     grain = 1 + 0.22 * smooth_noise(rng, len(field.edge), 4.5) + 0.12 * smooth_noise(rng, len(field.edge), 14)
-    return (
-        np.minimum(field.inside / 4, 1)
-        * np.clip(grain, 0.2, None)
-        * (1 - rng.uniform(0.5, 0.95) * cell.nucleoli)
-    )
+    return np.minimum(field.inside / 4, 1) * np.clip(grain, 0.2, None) * (1 - rng.uniform(0.5, 0.95) * cell.nucleoli)
 
 
 def nucleoli(rng, cell: Anatomy):
@@ -85,11 +81,7 @@ def endoplasmic_reticulum(rng, cell: Anatomy):
     envelope = 0.7 * np.exp(-(((field.outside - 1) / 2) ** 2)) * (field.nuclei == 0)
     uneven = np.clip(1 + 0.4 * smooth_noise(rng, len(field.edge), 11), 0.1, None)
     tubules = er_mesh(rng, len(field.edge)) * (0.2 + 0.9 * near) * uneven
-    return (
-        (tubules + 0.45 * near * near * uneven + envelope)
-        * np.minimum(field.edge / 8, 1)
-        * (field.nuclei == 0)
-    )
+    return (tubules + 0.45 * near * near * uneven + envelope) * np.minimum(field.edge / 8, 1) * (field.nuclei == 0)
 
 
 def vesicles(rng, cell: Anatomy):
@@ -109,9 +101,7 @@ def plasma_membrane(rng, cell: Anatomy):
     size = len(field.edge)
     patch = np.clip(0.8 + 0.45 * smooth_noise(rng, size, 26), 0.15, None)
     line = np.exp(-(((field.edge - 1.5) / rng.uniform(1.8, 3.2)) ** 2)) * (field.cells > 0) * patch
-    surface = (
-        (field.cells > 0) * rng.uniform(0.04, 0.16) * np.clip(1 + 0.4 * smooth_noise(rng, size, 4), 0.2, None)
-    )
+    surface = (field.cells > 0) * rng.uniform(0.04, 0.16) * np.clip(1 + 0.4 * smooth_noise(rng, size, 4), 0.2, None)
     rim = (field.edge > 0) & (field.edge < 4)
     start = scatter(rng, rng.uniform(0.01, 0.08) * rim * np.clip(patch - 0.4, 0, 1))
     heading = -value_at(cell.guide.inwards, start / COARSE) * np.exp(1j * rng.normal(0, 0.6, len(start)))
@@ -129,9 +119,7 @@ def mitochondria(rng, cell: Anatomy):
     start = scatter(rng, density)
     own = value_at(field.cells, start)
     heading = from_nucleus(field, start, own) * np.exp(1j * rng.normal(0, 0.9, len(start)))
-    paths = walk(
-        rng, field, cell.guide, start, heading, own, steps=12, stride=2.4, wobble=0.32, bend=0.08, margin=4
-    )
+    paths = walk(rng, field, cell.guide, start, heading, own, steps=12, stride=2.4, wobble=0.32, bend=0.08, margin=4)
     worms = np.minimum(draw(rng, len(field.edge), paths, thickness=2), 1.8)
     return worms * (field.nuclei == 0) + 0.03 * field.height
 
@@ -159,9 +147,7 @@ def centrosome(rng, cell: Anatomy):
     pair = rng.random(len(cell.centrosomes)) < 0.6
     apart = rng.uniform(5, 9, len(pair)) * directions(rng, len(pair))
     places = np.concatenate([cell.centrosomes, (cell.centrosomes + apart)[pair]])
-    spots = dots(
-        len(field.edge), places, rng.uniform(1.7, 2.8, len(places)), rng.uniform(0.7, 1, len(places))
-    )
+    spots = dots(len(field.edge), places, rng.uniform(1.7, 2.8, len(places)), rng.uniform(0.7, 1, len(places)))
     return 2.2 * spots * (field.cells > 0) + rng.uniform(0.02, 0.10) * field.height
 
 

@@ -129,9 +129,7 @@ def geometry(rng, line: CellLine, size: int) -> Geometry:
         cell = _score(x, y, middle, axis, radius, elongation, outline)
         tilt = axis * np.exp(1j * rng.normal(0, 0.3))
         outline = _outline(rng, 0.02 + 0.2 * line.roughness, 0, orders=3)
-        own = _score(
-            x, y, centre, tilt, nucleus, 1 + 0.45 * (elongation - 1) * rng.uniform(0.5, 1.2), outline
-        )
+        own = _score(x, y, centre, tilt, nucleus, 1 + 0.45 * (elongation - 1) * rng.uniform(0.5, 1.2), outline)
         axes.append(axis)
         radii.append(nucleus)
         # A rim of cytoplasm goes with every nucleus, whatever its neighbours claim.
@@ -199,9 +197,7 @@ def _nearest(scores, size):
         scale = size // len(score)
         # Only the box around the shape is enlarged.
         box = tuple(_span((score < 1.2).any(axis)) for axis in (1, 0))
-        part = cv2.resize(
-            np.ascontiguousarray(score[box]), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC
-        )
+        part = cv2.resize(np.ascontiguousarray(score[box]), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         fine = tuple(slice(span.start * scale, min(span.stop, len(score)) * scale) for span in box)
         owner[fine][part < lowest[fine]] = number
         np.minimum(lowest[fine], part, out=lowest[fine])

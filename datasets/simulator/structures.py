@@ -89,11 +89,7 @@ def _nucleoli(rng, field):
 
 def _chromatin(rng, field, nucleoli):
     size = len(field.edge)
-    texture = (
-        0.6 * smooth_noise(rng, size, 9)
-        + 0.6 * smooth_noise(rng, size, 4)
-        + 0.4 * smooth_noise(rng, size, 20)
-    )
+    texture = 0.6 * smooth_noise(rng, size, 9) + 0.6 * smooth_noise(rng, size, 4) + 0.4 * smooth_noise(rng, size, 20)
     body = np.minimum(field.inside / 5, 1) * (field.nuclei > 0)
     return body * np.clip(0.75 + field.line.chromatin * texture, 0.1, None) * (1 - 0.65 * nucleoli)
 

@@ -56,9 +56,7 @@ class Validation:
         """
         self.enlarged = [self._enlarge(generator, lr) for lr, _, _ in self.cases]
         scores = self._mean(self.enlarged)
-        return {f"val_{k}": v for k, v in scores.items()} | {
-            f"val_{k}_bicubic": v for k, v in self.bicubic.items()
-        }
+        return {f"val_{k}": v for k, v in scores.items()} | {f"val_{k}_bicubic": v for k, v in self.bicubic.items()}
 
     def sample(self) -> np.ndarray:
         """Draw LR, bicubic, SR and HR of the first images as last scored; RGB, uint8 (height, width, 3)."""

@@ -69,9 +69,7 @@ def ssim(reference, test, *, data_range: float) -> float:
 def _pair(reference, test, data_range):
     reference, test = np.asarray(reference, np.float64), np.asarray(test, np.float64)
     if reference.shape != test.shape:
-        raise ValueError(
-            f"Two images of one shape are compared. Received: {reference.shape} and {test.shape}"
-        )
+        raise ValueError(f"Two images of one shape are compared. Received: {reference.shape} and {test.shape}")
     if not data_range > 0:
         raise ValueError(f"data_range must be positive. Received: data_range={data_range}")
     return reference, test

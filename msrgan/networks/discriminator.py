@@ -12,9 +12,7 @@ from msrgan.networks.srresnet import batch_normalization
 _STAGES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
 
 
-def discriminator(
-    *, channels=3, patch=96, filters=64, batch_norm=True, use_bias=True, head="dense", stages=_STAGES
-):
+def discriminator(*, channels=3, patch=96, filters=64, batch_norm=True, use_bias=True, head="dense", stages=_STAGES):
     """Build a discriminator ``(B, H, W, channels) -> (B, 1)`` logits, the larger the more real.
 
     Eight 3x3 convolutions with LeakyReLU (slope .2), batch norm after each but the first. mSRGAN (KTH

@@ -1,0 +1,142 @@
+import csv
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from msrgan.callbacks import WARM_UP, EarlyStop
+from msrgan.training import Progress
+from vgg_micro import data
+from vgg_micro.classifier import Classifier, confusion, scores, write_scores
+
+MATRIX = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
+
+
+def seeds(number):
+    return tf.random.experimental.stateless_split([number, 0], 5)
+
+
+def test_scores_by_hand():
+    found = scores(MATRIX)
+    assert found["accuracy"] == pytest.approx(7 / 10)
+    np.testing.assert_allclose(found["precision"], [3 / 5, 4 / 5, 0])
+    np.testing.assert_allclose(found["recall"], [3 / 4, 4 / 6, 0])
+    # The third class occurs nowhere and does not count.
+    f1 = [2 * 3 / (4 + 5), 2 * 4 / (6 + 5)]
+    np.testing.assert_allclose(found["f1"], [*f1, 0])
+    assert found["macro_f1"] == pytest.approx(np.mean(f1))
+
+
+def test_confusion_and_loss_of_a_known_network():
+    images = np.array([[0.0], [1.0], [2.0]], "float32")
+    logits = np.eye(3, dtype="float32")
+
+    def network(x):
+        return logits[x[:, 0].astype(int)]
+
+    matrix, loss = confusion(network, [(images[:2], np.array([0, 2])), (images[2:], np.array([2]))], 3)
+    assert matrix.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 1]]
+    right, wrong = np.log(np.e + 2) - 1, np.log(np.e + 2)
+    assert loss == pytest.approx((2 * right + wrong) / 3, rel=1e-5)
+
+
+def test_written_scores(tmp_path):
+    write_scores(MATRIX, ("a", "b", "c"), tmp_path)
+    with open(tmp_path / "per_class.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["class"], r["images"], r["recall"]) for r in rows] == [
+        ("a", "4", "0.7500"),
+        ("b", "6", "0.6667"),
+        ("c", "0", "0.0000"),
+    ]
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+
+
+def test_a_step_minimises_the_cross_entropy():
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")])
+    model = Classifier(network)
+    model.compile(keras.optimizers.SGD(1.0))
+    batch = (np.array([[1.0, 0.0], [0.0, 2.0]], "float32"), np.array([0, 1]))
+    logs = model.train_step(batch)
+    assert float(logs["loss"]) == pytest.approx(np.log(2))
+    # Gradient of the mean: (softmax - one hot) x, softmax 1/2.
+    np.testing.assert_allclose(network.get_weights()[0], [[0.25, -0.25], [-0.5, 0.5]], atol=1e-6)
+
+
+def test_augmentation_is_a_pure_function_of_its_seeds():
+    image = np.random.default_rng(0).uniform(size=(40, 50, 2)).astype("float32")
+    results = [data.augment(image, seeds(k), size=32).numpy() for k in range(30)]
+    np.testing.assert_array_equal(results[3], data.augment(image, seeds(3), size=32))
+    assert all(r.shape == (32, 32, 2) and r.min() >= 0 and r.max() <= 1 for r in results)
+    assert len({r.tobytes() for r in results}) == 30
+
+
+def test_gamma_keeps_a_flat_image_flat_and_in_the_documented_range():
+    flat = np.full((32, 32, 1), 0.5, "float32")
+    exponents = []
+    for k in range(200):
+        result = data.augment(flat, seeds(k), size=16).numpy()
+        np.testing.assert_allclose(result, result[0, 0, 0], atol=1e-5)
+        exponents.append(np.log(result[0, 0, 0]) / np.log(0.5))
+    assert 0.5 <= min(exponents) < 0.6
+    assert 1.8 < max(exponents) <= 2.0 + 1e-3
+    assert np.mean(1 / np.array(exponents)) == pytest.approx(1.25, abs=0.1)
+
+
+def test_zoom_blur_and_flip_occur():
+    ramp = np.tile(np.linspace(0.2, 0.8, 64, dtype="float32"), (64, 1))[..., None]
+    slopes = [float(np.diff(data.augment(ramp, seeds(k), size=64)[32, :, 0]).mean()) for k in range(100)]
+    assert 0.3 < np.mean([s < 0 for s in slopes]) < 0.7
+    rng = np.random.default_rng(0)
+    noise = (rng.uniform(size=(64, 64, 1)) > 0.5).astype("float32")  # gamma leaves 0 and 1 alone
+    sharpness = [float(np.abs(np.diff(data.augment(noise, seeds(k), size=64), axis=0)).mean()) for k in range(100)]
+    # A box of side 1, 2, 3 or 4: about a quarter of the images each.
+    assert np.mean(np.array(sharpness) > 0.25) == pytest.approx(0.25, abs=0.12)
+
+
+def test_box_blur_is_a_mean_and_keeps_edges():
+    image = tf.constant(np.arange(16, dtype="float32").reshape(4, 4, 1))
+    np.testing.assert_array_equal(data._box_blur(image, 1), image)
+    three = data._box_blur(image, 3)[..., 0].numpy()
+    assert three[1, 1] == pytest.approx(np.mean([0, 1, 2, 4, 5, 6, 8, 9, 10]))
+    assert three[0, 0] == pytest.approx(np.mean([0, 1, 4, 5]))
+
+
+@pytest.fixture
+def stop(tmp_path):
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    progress = Progress()
+    callback = EarlyStop(network, progress, monitor="val", patience=2, file=tmp_path / "best.weights.h5")
+    callback.set_model(network)
+    callback.on_train_begin()
+    return callback, network, progress
+
+
+def epochs(stop, values, first_step=WARM_UP + 1):
+    callback, network, _ = stop
+    for k, value in enumerate(values):
+        network.set_weights([np.full((1, 1), value, "float32"), np.zeros(1, "float32")])
+        callback.on_epoch_end(k + 1, {"val": value, "step": first_step + k})
+
+
+def test_early_stop_keeps_the_best_and_waits(stop):
+    callback, network, progress = stop
+    epochs(stop, [3.0, 1.0, 2.0])
+    assert not network.stop_training
+    epochs(stop, [1.5])
+    assert network.stop_training
+    network.load_weights(callback.file)
+    assert network.get_weights()[0][0, 0] == 1.0
+    again = EarlyStop(network, progress, monitor="val", patience=2, file=callback.file)
+    again.set_model(network)
+    again.on_train_begin()
+    assert network.stop_training
+
+
+def test_early_stop_trusts_no_validation_before_batch_norm_settled(stop):
+    callback, network, _ = stop
+    epochs(stop, [1.0, 2.0, 3.0, 4.0], first_step=WARM_UP - 3)
+    assert not network.stop_training
+    network.load_weights(callback.file)
+    assert network.get_weights()[0][0, 0] == 4.0
