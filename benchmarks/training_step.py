@@ -20,6 +20,8 @@ import keras
 import tensorflow as tf
 from timing import take_turns
 
+from msrgan import losses
+from msrgan.gan import SRGAN
 from msrgan.networks import discriminator, srresnet
 from vgg_micro.features import micro
 from vgg_micro.network import vgg19_micro
@@ -30,44 +32,18 @@ MATRIX = 2048
 
 
 def training_step():
-    """Return a function that does one step."""
+    """Return a function that does one step of the library's own SRGAN."""
     keras.utils.set_random_seed(0)
     generator = srresnet(scale=SCALE, image_skip="none")
     critic = discriminator(patch=PATCH, batch_norm=False, use_bias=False)
-    features = micro(vgg19_micro(image_size=PATCH))
-    optimizers = [keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-3)]
-    for optimizer, network in zip(optimizers, (generator, critic), strict=True):
-        optimizer.build(network.trainable_variables)
+    model = SRGAN(generator, critic)
+    content = losses.content(micro(vgg19_micro(image_size=PATCH)))
+    objective = losses.Objective(content=content, beta=BETA, gamma=GAMMA)
+    model.compile(objective, keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-3))
     lr = tf.random.uniform((BATCH, PATCH // SCALE, PATCH // SCALE, 3), -1, 1)
     hr = tf.random.uniform((BATCH, PATCH, PATCH, 3), -1, 1)
-
-    def mse(a, b):
-        return tf.reduce_mean(tf.math.squared_difference(a, b))
-
-    @tf.function
-    def compiled(lr, hr):
-        with tf.GradientTape() as generator_tape:
-            sr = generator(lr, training=True)
-        hr_maps = features(hr)
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(sr)
-            pixel = mse(sr, hr)
-            content = tf.add_n([mse(a, b) for a, b in zip(features(sr), hr_maps, strict=True)])
-            real, fake = critic(hr, training=True), critic(sr, training=True)
-            adversarial = tf.reduce_mean((fake - 1) ** 2)
-            d_loss = tf.reduce_mean((real - 1) ** 2) + tf.reduce_mean((fake + 1) ** 2)
-        gradients = [
-            tape.gradient(pixel, sr),
-            BETA * tape.gradient(content, sr),
-            GAMMA * tape.gradient(adversarial, sr),
-        ]
-        d_gradients = tape.gradient(d_loss, critic.trainable_variables)
-        g_gradients = generator_tape.gradient(sr, generator.trainable_variables, output_gradients=tf.add_n(gradients))
-        optimizers[0].apply_gradients(zip(g_gradients, generator.trainable_variables, strict=True))
-        optimizers[1].apply_gradients(zip(d_gradients, critic.trainable_variables, strict=True))
-        return tf.add_n([tf.norm(g) for g in gradients])
-
-    return lambda: compiled(lr, hr).numpy()
+    step = tf.function(model.train_step)
+    return lambda: step((lr, hr))["norm_pixel"].numpy()
 
 
 def torch_step(python, threads, layout):

@@ -47,7 +47,8 @@ def evaluation(images: tf.data.Dataset, *, image_size: int, channels: int, batch
     """Make one pass over labelled images in order, not augmented; the last batch may be smaller."""
 
     def prepare(example):
-        image = tf.image.resize(_normalized(_measured(example), channels), (image_size, image_size), "bicubic")
+        # Clipped like the training images, whose gamma needs it.
+        image = tf.clip_by_value(_resized(_normalized(_measured(example), channels), image_size), 0.0, 1.0)
         return image * 2 - 1, example["label"]
 
     return images.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).batch(batch).prefetch(2)
