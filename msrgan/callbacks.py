@@ -15,7 +15,7 @@ from msrgan import images
 from msrgan.files import atomic
 from msrgan.training import Loop, Progress
 
-WARM_UP = 300
+WARM_UP = 50
 
 
 def numbers(logs: dict) -> dict[str, float]:
@@ -114,8 +114,8 @@ class TensorBoard(keras.callbacks.Callback):
 class EarlyStop(keras.callbacks.Callback):
     """Keep the weights of the best epoch, and stop when `patience` epochs in a row were no better.
 
-    Until step 300 the last epoch counts as the best: batch norm's moving averages (decay .99) still remember
-    their start, and a validation that uses them says little.
+    Until step 50 the last epoch counts as the best: batch norm's moving averages still remember their start,
+    and a validation that uses them says little.
 
     Args:
         network: whose weights are kept.
