@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from msrgan.cli import command
-from msrgan.options import add_common, count, non_negative, positive, set_up
+from msrgan.options import add_common, count, fraction, non_negative, positive, set_up
 
 HINT = "--filters 32 --blocks 4 --batch-size 8 --pretrain-steps 300 --steps 100, and a --vgg of --width 0.25"
 
@@ -26,7 +26,9 @@ def parse(argv=None) -> argparse.Namespace:
     model.add_argument("--filters", type=positive, help="width of the generator (64)")
     model.add_argument("--blocks", type=positive, help="residual blocks of the generator (msrgan 15, srgan 16)")
     model.add_argument("--batch-norm", choices=("on", "off"), default="on", help="in the generator")
-    model.add_argument("--dropout", type=float, default=0.0, help="in the generator; the thesis has 0.5 (%(default)s)")
+    model.add_argument(
+        "--dropout", type=fraction, default=0.0, help="in the generator; the thesis has 0.5 (%(default)s)"
+    )
     model.add_argument("--image-skip", choices=("bicubic", "none"), default="bicubic", help="the papers have none")
     data = parser.add_argument_group("pairs")
     data.add_argument("--patch-size", type=positive, default=96, metavar="PIXELS", help="of HR patches (%(default)s)")
@@ -36,7 +38,9 @@ def parse(argv=None) -> argparse.Namespace:
     data.add_argument("--normalize", choices=("percentile", "range"), default="percentile")
     training = parser.add_argument_group("training")
     training.add_argument("--pretrain-steps", type=count, default=5000, help="on the pixel loss alone (%(default)s)")
-    training.add_argument("--steps", type=count, default=5000, help="of the GAN (%(default)s)")
+    training.add_argument(
+        "--steps", type=count, default=5000, help="of the GAN, the second half at a tenth of the rate (%(default)s)"
+    )
     training.add_argument("--steps-per-epoch", type=positive, help="default: every image --crops-per-image times")
     training.add_argument("--batch-size", type=positive, default=16, help="of all workers together (%(default)s)")
     training.add_argument("--learning-rate", type=non_negative, default=1e-4, help="of the GAN (%(default)s)")
@@ -48,8 +52,6 @@ def parse(argv=None) -> argparse.Namespace:
 def train(options: argparse.Namespace):
     """Run stage 2; leaves model/ (SavedModel), generator.keras, samples and history in the run folder."""
     distribution = set_up(options)  # first: workers connect before anything else
-    import keras
-
     import msrgan
     from msrgan import callbacks, datasets, losses
     from msrgan.degradation import DEGRADATIONS
@@ -59,16 +61,22 @@ def train(options: argparse.Namespace):
     from msrgan.pipeline import sr_pairs
     from msrgan.run import Run
     from msrgan.survey import check_patch, shuffle_window, survey
-    from msrgan.training import Loop, Stage, is_chief, learning_rates, use_xla
+    from msrgan.training import Loop, Stage, adam, is_chief, learning_rates, use_xla
     from msrgan.variants import VARIANTS
 
     chief = is_chief()
     where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
     with distribution.scope():
         features = _features(options)
+    if options.patch_size % options.scale:
+        raise ValueError(
+            f"--patch-size must be a multiple of --scale. Received: {options.patch_size}, {options.scale}."
+        )
     training = survey(datasets.load(options.data, "train", **where))
+    held_out = survey(datasets.load(options.data, "validation", **where))
     check_patch(training, options.patch_size)
-    channels, window = training.channels, shuffle_window(training, int(options.cache_gb * 2**30))
+    channels = max(training.channels, held_out.channels)
+    window = shuffle_window(training, int(options.cache_gb * 2**30))
     if features and features.channels != channels and channels != 1:
         raise ValueError(
             f"--vgg {options.vgg} was trained on images of {features.channels} channels, these have {channels}."
@@ -78,16 +86,9 @@ def train(options: argparse.Namespace):
     options.blocks = options.blocks or variant.blocks
     per_epoch = math.ceil(len(training.ids) * options.crops_per_image / options.batch_size)
     options.steps_per_epoch = options.steps_per_epoch or per_epoch
-    run = Run(
-        options.out,
-        arguments=vars(options) | {"command": "train_srgan"},
-        data={"images": len(training.ids), "channels": channels, "fingerprint": training.fingerprint},
-        resume=options.resume,
-        writes=chief,
-    )
     degradation = DEGRADATIONS[options.degradation]
     validation = Validation(
-        datasets.load(options.data, "validation", **where),
+        held_out.images,
         degradation=degradation,
         scale=options.scale,
         channels=channels,
@@ -115,7 +116,19 @@ def train(options: argparse.Namespace):
         pretraining = (options.pretrain_learning_rate, options.pretrain_steps)
         rates = learning_rates(options.learning_rate, options.steps, pretraining=pretraining)
         d_rates = learning_rates(options.learning_rate * variant.discriminator_rate, options.steps)
-        model.compile(objective, keras.optimizers.Adam(rates), keras.optimizers.Adam(d_rates))
+        model.compile(objective, adam(rates), adam(d_rates))
+    run = Run(
+        options.out,
+        arguments=vars(options) | {"command": "train_srgan", "shuffle_window": window},
+        data={
+            "images": len(training.ids),
+            "validation_images": len(held_out.ids),
+            "fingerprint": training.fingerprint,
+            "features": features.fingerprint if features else None,
+        },
+        resume=options.resume,
+        writes=chief,
+    )
     say = print if chief else lambda *_: None
     say(
         f"{len(training.ids)} training and {len(validation.cases)} validation images of {options.data}, "
@@ -154,7 +167,7 @@ def train(options: argparse.Namespace):
         checkpoint_every=options.checkpoint_every,
         distribution=distribution,
         jit=use_xla(options.jit),
-        validate=lambda: validation(model.upscale),
+        validate=(lambda: validation(model.upscale)) if chief else dict,
     )
     step = loop.restore()
     if step:
@@ -175,7 +188,7 @@ def train(options: argparse.Namespace):
         "training_hashes": training.hashes,
         "variant": options.variant,
         "data": options.data,
-        "steps": loop.total,
+        "steps": loop.progress.step,
     }
     msrgan.export(model.averaged, run.folder / "model", metadata=metadata)
     with atomic(run.folder / "generator.keras") as file:

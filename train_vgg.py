@@ -37,7 +37,7 @@ def train(options: argparse.Namespace):
     from msrgan.files import atomic
     from msrgan.run import Run
     from msrgan.survey import shuffle_window, survey
-    from msrgan.training import Loop, Progress, Stage, is_chief, use_xla
+    from msrgan.training import Loop, Progress, Stage, adam, is_chief, use_xla
     from vgg_micro.classifier import Classifier, confusion, scores, write_scores
     from vgg_micro.data import evaluation, labelled
     from vgg_micro.network import vgg19_micro
@@ -49,12 +49,20 @@ def train(options: argparse.Namespace):
     held_out = survey(datasets.load(options.data, "validation", labels=True, **where))
     if not options.width > 0:
         raise ValueError(f"--width must be above 0. Received: {options.width}.")
-    batch_size = min(options.batch_size, len(training.ids))
-    channels, window = training.channels, shuffle_window(training, int(options.cache_gb * 2**30))
+    replicas = distribution.num_replicas_in_sync
+    batch_size = min(options.batch_size, len(training.ids) // replicas * replicas)
+    if not batch_size:
+        raise ValueError(f"{len(training.ids)} training images are too few for {replicas} replicas. Use fewer.")
+    channels = max(training.channels, held_out.channels)
+    window = shuffle_window(training, int(options.cache_gb * 2**30))
     steps_per_epoch = max(1, len(training.ids) // batch_size)
+    with distribution.scope():
+        network = vgg19_micro(classes=len(names), channels=channels, width=options.width, image_size=options.image_size)
+        model = Classifier(network)
+        model.compile(adam(options.learning_rate))
     run = Run(
         options.out,
-        arguments=vars(options) | {"command": "train_vgg"},
+        arguments=vars(options) | {"command": "train_vgg", "shuffle_window": window},
         data={
             "images": len(training.ids),
             "validation_images": len(held_out.ids),
@@ -63,11 +71,6 @@ def train(options: argparse.Namespace):
         resume=options.resume,
         writes=chief,
     )
-
-    with distribution.scope():
-        network = vgg19_micro(classes=len(names), channels=channels, width=options.width, image_size=options.image_size)
-        model = Classifier(network)
-        model.compile(keras.optimizers.Adam(options.learning_rate))
     say = print if chief else lambda *_: None
     say(
         f"{len(training.ids)} training and {len(held_out.ids)} validation images of {options.data}, "
@@ -115,7 +118,13 @@ def train(options: argparse.Namespace):
         say(f"resumed at step {step}")
     best = run.checkpoints / "best.weights.h5"
     stop = callbacks.EarlyStop(
-        network, progress, monitor="val_loss", patience=options.patience, file=best, writes=chief
+        network,
+        progress,
+        monitor="val_loss",
+        patience=options.patience,
+        file=best,
+        warm_up=min(50, options.epochs * steps_per_epoch // 2),
+        writes=chief,
     )
     written = [run.history(step), callbacks.Report(loop, HINT), callbacks.TensorBoard(run.logs)] if chief else []
     loop.run([stop, *written])

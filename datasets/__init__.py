@@ -6,6 +6,7 @@ Every set yields {"id", "image"} plus optional "label", "mask", "group". "image"
 
 import importlib
 import time
+from functools import partial
 from pathlib import Path
 
 BUILDERS = {
@@ -77,7 +78,8 @@ def _prepared(data, manual_dir, data_dir, chief):
 
     name, _, config = str(data).partition("/")
     module, builder_class = BUILDERS[name]
-    builder = getattr(importlib.import_module(module), builder_class)(config=config or None, data_dir=data_dir)
+    make = partial(getattr(importlib.import_module(module), builder_class), config=config or None, data_dir=data_dir)
+    builder = make()
     if chief and not builder.is_prepared():
         if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (manual_dir and Path(manual_dir).is_dir()):
             raise FileNotFoundError(
@@ -87,6 +89,9 @@ def _prepared(data, manual_dir, data_dir, chief):
         # Raw files are the user's own: nothing is looked for on the network.
         options = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
         builder.download_and_prepare(download_config=options)
-    while not builder.is_prepared():
-        time.sleep(1)
+    if not chief and not builder.is_prepared():
+        print(f"waiting for the chief to prepare {name} in {builder.data_path}")
+        while not builder.is_prepared():
+            time.sleep(1)
+        return make()  # what a builder knows of its splits it reads once, when it is made
     return builder

@@ -2,6 +2,8 @@
 
 import csv
 import gzip
+import sys
+import zlib
 from collections import defaultdict
 from pathlib import Path
 
@@ -79,11 +81,11 @@ class Cyto2017(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         folder = Path(dl_manager.manual_dir)
         records = _prepared(folder) or _raw(folder)
-        named = {record["split"] for record in records}
         splits = defaultdict(list)
-        if "test" in named:
-            splits["test"] = [r for r in records if r["split"] == "test"]
-            records = [r for r in records if r["split"] != "test"]
+        for record in records:
+            if record["split"] in ("test", "validation"):
+                splits[record["split"]].append(record)
+        records = [r for r in records if r["split"] not in splits]
         for name, fraction in (("test", TEST), ("validation", VALIDATION)):
             if name in splits:
                 continue
@@ -101,11 +103,16 @@ class Cyto2017(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, records):
         for record in records:
-            image = merge(record["paths"])
+            try:
+                image = merge(record["paths"])
+            except images.UnreadableImageError as error:
+                _skip(str(error))
+                continue
             if image.dtype != self.builder_config.dtype:
+                depth = image.dtype.itemsize * 8
                 raise ValueError(
-                    f"{record['paths'][0]} has {image.dtype.itemsize * 8}-bit pixels, this copy of cyto2017 "
-                    f"has not. Use --data cyto2017/{image.dtype.itemsize * 8}bit."
+                    f"{record['paths'][0]} has {image.dtype} pixels, this copy of cyto2017 has not. "
+                    + (f"Use --data cyto2017/{depth}bit." if depth < 32 else "Save it with 8 or 16 bits.")
                 )
             yield record["id"], {"image": image} | {k: record[k] for k in ("id", "label", "group")}
 
@@ -130,7 +137,11 @@ def merge(paths: list[Path]) -> np.ndarray:
 
 def _plane(path):
     data = path.read_bytes()
-    image = images.decode(gzip.decompress(data) if path.suffix == ".gz" else data, path)
+    try:
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise images.UnreadableImageError(f"{path}: cannot be unpacked ({error})") from error
+    image = images.decode(data, path)
     # Some exports hold a grey channel as colour with two empty planes.
     return image.max(axis=-1)
 
@@ -165,7 +176,7 @@ def _raw(folder):
         missing = [c for c in COLOURS if c not in channels]
         if missing or group not in labels:
             reason = f"no {' and '.join(missing)} channel" if missing else f"its id {group} is not in {tables[0].name}"
-            print(f"warning: skipped {field}: {reason}")
+            _skip(f"{field}: {reason}")
             continue
         paths = [channels[colour] for colour in COLOURS]
         records.append({"id": field, "label": labels[group], "group": group, "split": None, "paths": paths})
@@ -174,9 +185,13 @@ def _raw(folder):
     return records
 
 
+def _skip(what):
+    print(f"warning: skipped {what}", file=sys.stderr)
+
+
 def _read_labels(table):
     labels = {}
-    with open(table, newline="") as file:
+    with open(table, newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             if not {"id", "label"} <= set(row):
                 raise ValueError(f"{table} must have the columns id and label. Received: {', '.join(row)}.")

@@ -48,17 +48,22 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     """
     items = _items(folder)
     names = class_names(folder) if labels else ()
-    chosen = sorted(_choose(items, split, seed), key=lambda item: rank(item.id))
+    chosen = sorted(_choose(items, split, seed, labels), key=lambda item: rank(item.id))
     if not chosen:
         raise ValueError(f"{folder} has too few images to hold some out for {split}. Add images.")
     dtype = _common_dtype(item.path for item in items)
 
     def read(path):
         try:
-            return images.read(path.decode()).astype(dtype)
+            image = images.read(path.decode())
         except images.UnreadableImageError as error:
             _warn_once(str(error))
             return np.zeros((0, 0, 0), dtype)
+        if not np.can_cast(image.dtype, dtype):
+            raise ValueError(
+                f"{path.decode()}: its pixels are {image.dtype}, which its suffix does not tell. Rename it."
+            )
+        return image.astype(dtype)
 
     def example(item):
         image = tf.numpy_function(read, [item.pop("path")], dtype, stateful=False)
@@ -92,31 +97,34 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 
 def _items(folder):
-    """List the files with their split and class, read from their names and folders."""
-    paths = images.list_images(folder)
-    below = [path.relative_to(folder).parts for path in paths]
-    split_named = all(parts[0] in SPLIT_FOLDERS and len(parts) > 1 for parts in below)
+    """List the files with their split and class, read from their folders, or all from names `CC_ID.png`."""
     items = []
-    for path, parts in zip(paths, below, strict=True):
-        split = SPLIT_FOLDERS[parts[0]] if split_named else None
+    for path in images.list_images(folder):
+        parts = path.relative_to(folder).parts
+        split = SPLIT_FOLDERS.get(parts[0].lower()) if len(parts) > 1 else None
         # A folder `images` is the one beside `labels`, no class.
-        folders = [part for part in parts[split_named:-1] if part.lower() != "images"]
-        code = class_of(path)
-        label = LOCALISATIONS[code] if code is not None else folders[0] if folders else None
-        items.append(Item(path, "/".join(parts), split, label))
+        folders = [part for part in parts[split is not None : -1] if part.lower() != "images"]
+        items.append(Item(path, "/".join(parts), split, folders[0] if folders else None))
+    codes = [class_of(item.path) for item in items]
+    if all(item.label is None for item in items) and None not in codes:
+        items = [item._replace(label=LOCALISATIONS[code]) for item, code in zip(items, codes, strict=True)]
     return items
 
 
-def _choose(items, split, seed):
+def _choose(items, split, seed, labels):
     if split == "all":
         return items
     named = {item.split for item in items}
+    if len(named) > 1 and None in named:
+        stray = next(item for item in items if item.split is None)
+        raise ValueError(f"With train, val or test folders every image lies in one. Received: {stray.path}. Move it.")
     if split == "test" and "test" not in named:
         split = "validation"
     if split in named and (split != "train" or "validation" in named):
         return [item for item in items if item.split == split]
     rest = [item for item in items if item.split in (None, "train")]
-    held = hold_out([i.label for i in rest], [i.id for i in rest], fraction=VALIDATION, seed=seed)
+    classes = [item.label if labels else None for item in rest]
+    held = hold_out(classes, [item.id for item in rest], fraction=VALIDATION, seed=seed)
     return [item for item, out in zip(rest, held, strict=True) if out == (split == "validation")]
 
 

@@ -15,8 +15,6 @@ from msrgan import images
 from msrgan.files import atomic
 from msrgan.training import Loop, Progress
 
-WARM_UP = 50
-
 
 def numbers(logs: dict) -> dict[str, float]:
     """Return the measured values among the logs of an epoch."""
@@ -34,18 +32,18 @@ class Report(keras.callbacks.Callback):
     def __init__(self, loop: Loop, hint: str):
         super().__init__()
         self.loop, self.hint = loop, hint
-        self.bar, self.first, self.expected = None, None, False
+        self.bar, self.stage, self.first = None, None, None
 
     def on_train_batch_end(self, batch, logs=None):
         """Move the bar."""
         if os.isatty(1):
             self.bar = self.bar or keras.utils.Progbar(self.loop.steps_per_epoch, unit_name="step")
             self.bar.update(self.loop.progress.count, list(logs.items()), finalize=False)
-        # The first step compiles; the next two tell.
-        if self.first is None:
-            self.first = (batch, time.perf_counter())
-        elif not self.expected and batch == self.first[0] + 2:
-            self._expect((time.perf_counter() - self.first[1]) / 2, self.loop.total - batch)
+        # The first step of a stage compiles; the next two tell.
+        if self.loop.stage is not self.stage:
+            self.stage, self.first = self.loop.stage, (batch, time.perf_counter())
+        elif batch == self.first[0] + 2:
+            self._expect((time.perf_counter() - self.first[1]) / 2, batch)
 
     def on_epoch_end(self, epoch, logs=None):
         """Print the means of the epoch."""
@@ -54,10 +52,16 @@ class Report(keras.callbacks.Callback):
         values = "  ".join(f"{k} {v:.4g}" for k, v in numbers(logs).items())
         print(f"epoch {epoch}, step {logs['step']:.0f} ({logs['stage']}): {values}", flush=True)
 
-    def _expect(self, seconds, steps):
-        self.expected = True
-        minutes = seconds * steps / 60
-        print(f"\n{seconds:.2f} s a step: about {minutes:.0f} min for the {steps} steps left.", flush=True)
+    def _expect(self, seconds, step):
+        stages = self.loop.stages
+        end = sum(stage.steps for stage in stages[: stages.index(self.stage) + 1])
+        minutes = seconds * (end - step) / 60
+        later = "; the next stage takes longer" if end < self.loop.total else ""
+        print(
+            f"\n{seconds:.2f} s a step: about {minutes:.0f} min for the {end - step} steps left of the "
+            f"{self.stage.name} stage{later}.",
+            flush=True,
+        )
         if minutes > 10 and not tf.config.list_physical_devices("GPU"):
             print(f"Shorter on this CPU: {self.hint}.", flush=True)
 
@@ -114,8 +118,8 @@ class TensorBoard(keras.callbacks.Callback):
 class EarlyStop(keras.callbacks.Callback):
     """Keep the weights of the best epoch, and stop when `patience` epochs in a row were no better.
 
-    Until step 50 the last epoch counts as the best: batch norm's moving averages still remember their start,
-    and a validation that uses them says little.
+    In the first steps the last epoch counts as the best: batch norm's moving averages still remember their
+    start, and a validation that uses them says little.
 
     Args:
         network: whose weights are kept.
@@ -123,6 +127,7 @@ class EarlyStop(keras.callbacks.Callback):
         monitor: name of a log; lower is better.
         patience: epochs to wait.
         file: `.weights.h5` for the best weights.
+        warm_up: steps in which the last epoch counts as the best.
         writes: whether this process writes it.
     """
 
@@ -134,10 +139,11 @@ class EarlyStop(keras.callbacks.Callback):
         monitor: str,
         patience: int,
         file: Path,
+        warm_up: int = 50,
         writes: bool = True,
     ):
         super().__init__()
-        self.network, self.writes = network, writes
+        self.network, self.warm_up, self.writes = network, warm_up, writes
         self.progress, self.monitor, self.patience, self.file = progress, monitor, patience, file
 
     def on_train_begin(self, logs=None):
@@ -147,13 +153,13 @@ class EarlyStop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Compare with the best epoch so far."""
         memory = self.progress.memory
-        if logs["step"] <= WARM_UP or logs[self.monitor] < memory.get("best", np.inf):
+        if logs["step"] <= self.warm_up or logs[self.monitor] < memory.get("best", np.inf):
             memory.update(best=logs[self.monitor], best_epoch=epoch, waited=0)
             if self.writes:
                 with atomic(self.file) as file:
                     self.network.save_weights(file)
         else:
-            memory["waited"] += 1
-        if memory["waited"] >= self.patience:
+            memory["waited"] = memory.get("waited", 0) + 1
+        if memory.get("waited", 0) >= self.patience:
             self.model.stop_training = True
             print(f"No better {self.monitor} for {self.patience} epochs: stopped.", flush=True)

@@ -168,7 +168,7 @@ def _evaluate(arguments):
     from msrgan import datasets, evaluation, inference
 
     model = inference.load(arguments.model, scale=arguments.scale)
-    split = arguments.split or ("all" if Path(arguments.data).is_dir() else "test")
+    split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")
     dirs = {"manual_dir": arguments.manual_dir, "data_dir": arguments.data_dir}
     data = datasets.load(arguments.data, split, **dirs)
     examples = ((e["id"].decode(), e["image"]) for e in islice(data.as_numpy_iterator(), arguments.limit))

@@ -30,6 +30,14 @@ def non_negative(text: str) -> float:
     return value
 
 
+def fraction(text: str) -> float:
+    """Parse a number from 0 to below 1."""
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be 0 or more and below 1, not {text}")
+    return value
+
+
 def add_common(parser: argparse.ArgumentParser, *, out: str):
     """Add the options of data, machine and run folder."""
     data = parser.add_argument_group("data")

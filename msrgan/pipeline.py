@@ -61,18 +61,17 @@ def sr_pairs(
         raise ValueError(f"The patch size must be a multiple of the scale. Received: patch={patch}, scale={scale}.")
     if crop not in CROPS:
         raise ValueError(f"crop must be one of {sorted(CROPS)}. Received: crop={crop!r}.")
-    first = next(iter(images.take(1)))["image"]
-    channels = channels or first.shape[-1]
+    channels = channels or next(iter(images))["image"].shape[-1]
 
     def cut(key, example):
         draws = tf.random.stateless_uniform([MAX_DRAWS + 2, 2], sample_seed(key))
         raw = CROPS[crop](example, key, draws, patch)
-        return _flip(raw, draws) if augment else raw, example["low"], example["high"]
+        raw = tf.broadcast_to(_flip(raw, draws) if augment else raw, (patch, patch, channels))
+        return raw, *(tf.broadcast_to(example[k], (channels,)) for k in ("low", "high"))
 
     def pair(raw, low, high):
         low, high = low[:, None, None], high[:, None, None]
         hr = (tf.cast(raw, tf.float32) - low) / (high - low) * 2 - 1
-        hr = tf.broadcast_to(hr, (batch, patch, patch, channels))
         return degradation(hr, scale=scale), hr
 
     measured = images.map(lambda e: measure(e, normalization), num_parallel_calls=tf.data.AUTOTUNE)

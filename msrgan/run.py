@@ -13,18 +13,13 @@ import keras
 from msrgan.files import atomic
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
-# What may differ between the start of a run and its continuation without changing what was computed before.
+# What a run leaves in its folder.
+LEFT = ("checkpoints", "logs", "samples", "model", "config.json", "history.csv", "generator.keras")
+LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png")
+# What may differ between the start of a run and its continuation: it changes nothing computed before.
 FREE = {
-    "out",
-    "resume",
-    "steps",
-    "epochs",
-    "checkpoint_every",
-    "data_dir",
-    "manual_dir",
-    "cache_gb",
-    "jit",
-    "patience",
+    *("out", "resume", "checkpoint_every", "data_dir", "manual_dir", "cache_gb", "jit"),
+    *("steps", "epochs", "patience", "learning_rate", "pretrain_learning_rate"),
 }
 
 
@@ -44,7 +39,7 @@ class Run:
     """
 
     def __init__(self, folder: Path, *, arguments: dict, data: dict, resume: bool = True, writes: bool = True):
-        self.folder, self.writes = folder, writes
+        self.folder = folder
         self.checkpoints, self.logs, self.samples = (folder / n for n in ("checkpoints", "logs", "samples"))
         if not resume and writes:
             self._clear()
@@ -52,7 +47,7 @@ class Run:
             "arguments": {k: str(v) if isinstance(v, Path) else v for k, v in arguments.items()},
             "data": data,
         }
-        if (folder / "config.json").is_file():
+        if resume and (folder / "config.json").is_file():
             self._check_same(config)
         if writes:
             for part in (folder, self.checkpoints, self.samples):
@@ -82,19 +77,35 @@ class Run:
                 rows = [row for row in csv.DictReader(file) if int(row["step"]) <= until]
         return History(self, rows)
 
+    def _before(self):
+        """Read the config.json of an earlier run."""
+        try:
+            before = json.loads((self.folder / "config.json").read_text())
+            return before["arguments"], before["data"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{self.folder / 'config.json'} is not that of a run of this program. Use another --out."
+            ) from None
+
     def _clear(self):
-        for part in (self.checkpoints, self.logs, self.samples, self.folder / "model"):
-            shutil.rmtree(part, ignore_errors=True)
-        for name in ("config.json", "history.csv"):
-            (self.folder / name).unlink(missing_ok=True)
+        """Remove what an earlier run left, and nothing else: a folder without its config.json is not touched."""
+        if not (self.folder / "config.json").is_file():
+            return
+        self._before()
+        for name in LEFT:
+            path = self.folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def _check_same(self, config):
-        before = json.loads((self.folder / "config.json").read_text())
+        old, data = self._before()
         now = json.loads(json.dumps(config))
-        old, new = before["arguments"], now["arguments"]
+        new = now["arguments"]
         changed = [f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if k not in FREE and old.get(k) != v]
-        if not changed and before["data"] != now["data"]:
-            changed = ["the training images changed"]
+        if not changed and data != now["data"]:
+            changed = [f"{k} changed" for k in now["data"] if data.get(k) != now["data"][k]]
         if changed:
             raise ValueError(
                 f"{self.folder} holds a run of another configuration: {'; '.join(changed)}. "
@@ -129,6 +140,8 @@ def _versions():
 def _git_commit():
     """Return the commit of the source tree, or None where it is installed without one."""
     root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
     try:
         found = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
     except OSError:

@@ -65,8 +65,10 @@ def strategy() -> tf.distribute.Strategy:
 
 def is_chief() -> bool:
     """Tell whether this process writes the run: it is alone, or worker 0 (or the chief) of its cluster."""
-    task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {})
-    return task.get("type", "worker") == "chief" or task.get("index", 0) == 0
+    config = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    task = config.get("task", {"type": "worker", "index": 0})
+    first = "chief" if "chief" in config.get("cluster", {}) else "worker"
+    return task["type"] == first and task["index"] == 0
 
 
 def use_xla(jit: str) -> bool:
@@ -88,6 +90,17 @@ def learning_rates(
     # A boundary is the last step of its rate, and steps count from 0.
     boundaries = [before - 1, before + steps // 2 - 1]
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [pretraining[0], rate, rate / 10])
+
+
+def adam(rate) -> keras.optimizers.Optimizer:
+    """Make an Adam optimizer, with dynamic loss scaling where the dtype policy is mixed_float16.
+
+    Without it the gradients of small terms (gamma = 1e-5) are zero in half precision.
+    """
+    optimizer = keras.optimizers.Adam(rate)
+    if keras.config.dtype_policy().compute_dtype == "float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 class Loop:
@@ -126,7 +139,7 @@ class Loop:
         self.steps_per_epoch, self.checkpoint_every = steps_per_epoch, checkpoint_every
         self.distribution, self.jit = distribution, jit
         self.progress = progress or Progress()
-        self.total = sum(stage.steps for stage in stages)
+        self.total, self.stage = sum(stage.steps for stage in stages), stages[0]
         variables = [*model.variables, *(v for optimizer in optimizers for v in optimizer.variables)]
         # A plain list: the order of building, the same for the same configuration.
         self.variables = [v.value for v in {id(v): v for v in variables}.values()]
@@ -134,10 +147,20 @@ class Loop:
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=2)
 
     def restore(self) -> int:
-        """Go on from the last checkpoint, if there is one; return the step it was taken at."""
-        if self.manager.latest_checkpoint:
-            self.checkpoint.restore(self.manager.latest_checkpoint).assert_existing_objects_matched()
-        return self.progress.step
+        """Go on from the last checkpoint that can be read, if there is one; return the step it was taken at.
+
+        Raises:
+            ValueError: there are checkpoints, none of which can be read.
+        """
+        for path in reversed(self.manager.checkpoints):
+            try:
+                self.checkpoint.restore(path).assert_existing_objects_matched()
+                return self.progress.step
+            except tf.errors.OpError:
+                continue  # damaged, by a full disk for instance; the one before it is kept for this
+        if self.manager.checkpoints:
+            raise ValueError(f"{self.manager.directory}: no checkpoint can be read. Start anew with --no-resume.")
+        return 0
 
     def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()):
         """Run what is left of the stages; `on_epoch_end` receives the means of the epoch and the validation.
@@ -157,6 +180,7 @@ class Loop:
 
     def _run_stage(self, stage, start, hooks):
         progress, end = self.progress, start + stage.steps
+        self.stage = stage
         step = self._compiled(stage.step)
         data = iter(self.distribution.distribute_datasets_from_function(lambda ctx: self.batches(ctx, progress.step)))
         while progress.step < end and not self.model.stop_training:
@@ -164,7 +188,8 @@ class Loop:
             progress.step += 1
             progress.count += 1
             progress.totals = {k: progress.totals.get(k, 0.0) + v for k, v in logs.items()}
-            bad = [name for name, value in logs.items() if not np.isfinite(value)]
+            # Gradients may overflow in half precision: loss scaling skips such a step and adapts.
+            bad = [k for k, v in logs.items() if not (np.isfinite(v) or k.startswith("norm_"))]
             if bad:
                 self._diverged(f"{', '.join(bad)} became NaN or infinite at step {progress.step}")
             hooks.on_train_batch_end(progress.step, logs)
@@ -203,4 +228,4 @@ class Loop:
     def _diverged(self, what):
         last = self.manager.latest_checkpoint
         kept = f"The last good checkpoint is {last}." if last else "There was no checkpoint yet."
-        raise FloatingPointError(f"{what}. Lower the learning rate, or use float32. {kept}")
+        raise FloatingPointError(f"{what}. Go on with a lower learning rate, or start anew in float32. {kept}")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msrgan.callbacks import WARM_UP, EarlyStop
+from msrgan.callbacks import EarlyStop
 from msrgan.training import Progress
 from vgg_micro import data
 from vgg_micro.classifier import Classifier, confusion, scores, write_scores
@@ -113,7 +113,7 @@ def stop(tmp_path):
     return callback, network, progress
 
 
-def epochs(stop, values, first_step=WARM_UP + 1):
+def epochs(stop, values, first_step=51):
     callback, network, _ = stop
     for k, value in enumerate(values):
         network.set_weights([np.full((1, 1), value, "float32"), np.zeros(1, "float32")])
@@ -136,7 +136,7 @@ def test_early_stop_keeps_the_best_and_waits(stop):
 
 def test_early_stop_trusts_no_validation_before_batch_norm_settled(stop):
     callback, network, _ = stop
-    epochs(stop, [1.0, 2.0, 3.0, 4.0], first_step=WARM_UP - 3)
+    epochs(stop, [1.0, 2.0, 3.0, 4.0], first_step=47)
     assert not network.stop_training
     network.load_weights(callback.file)
     assert network.get_weights()[0][0, 0] == 4.0

@@ -3,6 +3,7 @@ import gzip
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 import tifffile
 from conftest import spots
 
@@ -61,6 +62,37 @@ def test_split_folders_are_used(tmp_path):
     (example,) = read(tmp_path, "test", labels=True)
     assert example["label"] == 12
     assert class_names(tmp_path) == LOCALISATIONS
+
+
+def test_class_folders_beat_numbers_in_names(tmp_path):
+    for name in ("disc/01_a.png", "stripes/02_b.png"):
+        write(tmp_path / name, spots(1, size=12))
+    assert class_names(tmp_path) == ("disc", "stripes")
+
+
+def test_a_stray_file_beside_split_folders_is_an_error_of_training_only(tmp_path):
+    for name in ("Train/a.png", "Train/b.png", "Test/c.png"):
+        write(tmp_path / name, spots(1, size=12))
+    assert ids(read(tmp_path, "test")) == ["Test/c.png"]
+    write(tmp_path / "overview.png", spots(1, size=12))
+    with pytest.raises(ValueError, match="every image lies in one. Received: .*overview.png"):
+        datasets.load(tmp_path, "train")
+    assert len(read(tmp_path, "all")) == 4
+
+
+def test_one_folder_an_image_is_no_class_without_labels(tmp_path):
+    for k in range(10):
+        write(tmp_path / f"id{k}" / "images" / f"id{k}.png", spots(k, size=12))
+        write(tmp_path / f"id{k}" / "masks" / "0.png", spots(k, size=12, channels=1))
+    assert (len(read(tmp_path, "train")), len(read(tmp_path, "validation"))) == (8, 2)
+
+
+def test_a_suffix_that_hides_the_bit_depth_is_an_error(tmp_path):
+    write(tmp_path / "a.png", spots(1, size=12))
+    tifffile.imwrite(tmp_path / "b.tif", np.full((12, 12), 4095, np.uint16))
+    (tmp_path / "b.tif").rename(tmp_path / "b.bmp")
+    with pytest.raises(tf.errors.OpError, match="which its suffix does not tell"):
+        read(tmp_path, "all")
 
 
 def test_label_maps_are_neither_images_nor_classes(tmp_path):
@@ -168,7 +200,14 @@ def test_cyto2017_raw_layout(raw_channels, tmp_path, capfd):
         resized = cv2.resize(plane, (96, 96), interpolation=cv2.INTER_CUBIC)
         # OpenCV rounds three channels by other code than one.
         np.testing.assert_allclose(image[..., k].astype(int), resized.astype(int), atol=1)
-    assert "skipped 22_B2_9: no blue channel" in capfd.readouterr().out
+    assert "skipped 22_B2_9: no blue channel" in capfd.readouterr().err
+
+
+def test_cyto2017_skips_damaged_files(raw_channels, tmp_path, capfd):
+    packed = raw_channels / "11_A1_2_red.tif.gz"
+    packed.write_bytes(packed.read_bytes()[:200])
+    assert len(cyto(raw_channels, tmp_path / "tfds", config="16bit")) == 4
+    assert "11_A1_2_red.tif.gz: cannot be unpacked" in capfd.readouterr().err
 
 
 def test_cyto2017_asks_for_the_right_bit_depth(raw_channels, tmp_path):

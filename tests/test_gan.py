@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from msrgan import losses
 from msrgan.gan import SRGAN
-from msrgan.training import learning_rates
+from msrgan.training import adam, learning_rates
 from msrgan.variants import VARIANTS
 from vgg_micro.features import micro
 from vgg_micro.network import vgg19_micro
@@ -149,6 +149,22 @@ def test_mixed_precision_keeps_float32_weights_and_finite_losses(precision):
     expected = [reference.train_step(batch) for _ in range(3)][-1]
     for name in ("pixel", "norm_pixel"):
         assert float(logs[name]) == pytest.approx(float(expected[name]), rel=0.1)
+
+
+def test_half_precision_scales_the_loss_and_trains_on_small_terms():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model, batch = build(alpha=0.0, gamma=1e-5)
+        model.compile(model.objective, adam(1e-3), adam(1e-3))
+        before = values(model.generator)
+        for _ in range(12):  # the first steps overflow, are skipped and lower the scale
+            model.train_step(batch)
+        model.update_average()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    kernels = [k for k, w in enumerate(before) if w.ndim == 4]
+    assert all(changed(before, model.generator)[k] for k in kernels)
+    assert all(np.isfinite(w).all() for w in values(model.generator) + values(model.averaged))
 
 
 def test_learning_rate_schedule():

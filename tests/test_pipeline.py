@@ -129,6 +129,14 @@ def test_grey_images_are_repeated_for_colour():
     np.testing.assert_array_equal(hr, pairs(colour, 1)[0][1])
 
 
+def test_grey_and_colour_images_share_batches():
+    grey, colour = spots(1, size=16, channels=1), spots(2, size=16)
+    for lr, hr in pairs([grey, colour], 3):
+        assert lr.shape == (2, 4, 4, 3)
+        flat = [np.ptp(patch, axis=-1).max() for patch in hr]
+        assert min(flat) == 0 < max(flat)
+
+
 def test_a_window_needs_no_memory_and_loses_no_image():
     images = numbered(count=6)
     batches = pairs(images, 6, batch=1, normalization="range", window=2)

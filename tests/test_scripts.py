@@ -95,7 +95,9 @@ def test_other_channels_and_depths(channels, tmp_path):
     assert "norm_content" not in table(out / "history.csv")[1]
 
 
-@pytest.mark.parametrize("flag", [("--crop", "grid"), ("--normalize", "range"), ("--degradation", "thesis")])
+@pytest.mark.parametrize(
+    "flag", [("--crop", "grid"), ("--normalize", "range"), ("--degradation", "thesis"), ("--jit", "on")]
+)
 def test_other_ways_to_make_pairs(flag, image_folder, tmp_path):
     arguments = ["--data", str(image_folder), "--vgg", "none", "--out", str(tmp_path), *SRGAN, *flag]
     assert train_srgan.main(arguments) == 0
@@ -188,6 +190,33 @@ def test_out_is_not_writable(grey, tmp_path, capfd):
     (tmp_path / "file").write_text("")
     arguments = ["--data", grey, "--vgg", "none", *SRGAN]
     fails(train_srgan.main, arguments, tmp_path / "file" / "run", capfd, "file")
+
+
+def test_no_resume_removes_what_a_run_left_and_nothing_else(grey, tmp_path):
+    out = tmp_path / "run"
+    (out / "model").mkdir(parents=True)
+    (out / "model" / "mine.txt").write_text("mine")
+    arguments = ["--data", str(grey), "--vgg", "none", "--out", str(out), *SRGAN, "--no-resume"]
+    assert train_srgan.main(arguments) == 2  # export refuses to replace a folder that is no model
+    assert (out / "model" / "mine.txt").exists()
+    (out / "model" / "mine.txt").unlink()
+    (out / "model").rmdir()
+    (out / "notes.txt").write_text("mine")
+    (out / "vgg.keras").write_text("left by an earlier run")
+    assert train_srgan.main(arguments) == 0
+    assert (out / "notes.txt").exists()
+    assert not (out / "vgg.keras").exists()
+
+
+def test_a_foreign_config_is_never_taken_for_a_run(grey, tmp_path, capfd):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.json").write_text("[]")
+    for flag in ((), ("--no-resume",)):
+        arguments = ["--data", str(grey), "--vgg", "none", "--out", str(out), *SRGAN, *flag]
+        assert train_srgan.main(arguments) == 2
+        assert "is not that of a run of this program" in capfd.readouterr().err
+    assert (out / "config.json").read_text() == "[]"
 
 
 def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):

@@ -38,7 +38,7 @@ def labelled(
         image = augment(_normalized(example, channels), seeds, size=image_size)
         return image * 2 - 1, example["label"]
 
-    samples = stream(images.map(_measured), seed=seed, start=start, window=window)
+    samples = stream(images.map(_measured, num_parallel_calls=tf.data.AUTOTUNE), seed=seed, start=start, window=window)
     examples = samples.shard(*shard).map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return examples.batch(batch, drop_remainder=True).prefetch(4)
 

@@ -3,6 +3,7 @@
 mini-VGG19 (``micro``) and ImageNet VGG19 (``imagenet``) are interchangeable: each preprocesses by itself.
 """
 
+import hashlib
 from pathlib import Path
 
 import keras
@@ -35,6 +36,14 @@ class Features:
         self.channels = model.inputs[0].shape[-1]
         self.layers = tuple(layers)
         self._model, self._preprocess, self._scale = model, preprocess, scale
+
+    @property
+    def fingerprint(self):
+        """SHA-256 (hex) of the weights."""
+        digest = hashlib.sha256()
+        for weight in self._model.get_weights():
+            digest.update(weight.tobytes())
+        return digest.hexdigest()
 
     def __call__(self, images):
         """Return the feature maps of images in [-1, 1], ``(B, H, W, channels)`` or grey ``(B, H, W, 1)``.
@@ -114,7 +123,7 @@ def _load(path):
     file = path / "vgg.keras" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"{file}: there is no trained mini-VGG19. Run `python train_vgg.py --out {path}` first, "
+            f"{file}: there is no trained mini-VGG19. Run `python train_vgg.py` first, "
             "name another one with --vgg, or train without content loss with --vgg none."
         )
     return keras.saving.load_model(file, compile=False)
@@ -123,7 +132,7 @@ def _load(path):
 def _imagenet_vgg19(weights):
     """Return VGG19 without its head, each activation a layer of its own, "blockN_convM_act"."""
     if weights != "imagenet" and not Path(weights).is_file():
-        raise FileNotFoundError(f"{weights}: there is no such file of VGG19 weights. Check --vgg-weights FILE.")
+        raise FileNotFoundError(f"{weights}: there is no such file of VGG19 weights. Check the name.")
     try:
         vgg = keras.applications.VGG19(include_top=False, weights=str(weights), input_shape=(None, None, 3))
     except Exception as error:  # get_file raises a bare Exception when the download fails

@@ -40,7 +40,10 @@ class Validation:
         limits = files.percentiles if normalization == "percentile" else files.dtype_range
         self.names, self.cases = [], []
         for example in images.take(IMAGES).as_numpy_iterator():
-            image = files.to_channels(example["image"], channels)
+            try:
+                image = files.to_channels(example["image"], channels)
+            except ValueError as error:
+                raise ValueError(f"{example['id'].decode()}: {error}") from None
             hr = _centre(files.normalize(image, *limits(image)), scale)
             lr = degradation(hr, scale=scale).numpy()
             bicubic = tf.image.resize(lr, hr.shape[:2], "bicubic").numpy()
