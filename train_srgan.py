@@ -60,7 +60,7 @@ def train(options: argparse.Namespace):
     from msrgan.gan import SRGAN
     from msrgan.pipeline import sr_pairs
     from msrgan.run import Run
-    from msrgan.survey import check_patch, shuffle_window, survey
+    from msrgan.survey import check_patch, common_channels, shuffle_window, survey
     from msrgan.training import Loop, Stage, adam, is_chief, learning_rates, use_xla
     from msrgan.variants import VARIANTS
 
@@ -75,7 +75,7 @@ def train(options: argparse.Namespace):
     training = survey(datasets.load(options.data, "train", **where))
     held_out = survey(datasets.load(options.data, "validation", **where))
     check_patch(training, options.patch_size)
-    channels = max(training.channels, held_out.channels)
+    channels = common_channels(training, held_out)
     window = shuffle_window(training, int(options.cache_gb * 2**30))
     if features and features.channels != channels and channels != 1:
         raise ValueError(

@@ -30,13 +30,12 @@ def parse(argv=None) -> argparse.Namespace:
 def train(options: argparse.Namespace):
     """Run stage 1; leaves vgg.keras, the scores and the confusion matrix in the run folder."""
     distribution = set_up(options)  # first: workers connect before anything else
-    import keras
     import tensorflow as tf
 
     from msrgan import callbacks, datasets
     from msrgan.files import atomic
     from msrgan.run import Run
-    from msrgan.survey import shuffle_window, survey
+    from msrgan.survey import common_channels, shuffle_window, survey
     from msrgan.training import Loop, Progress, Stage, adam, is_chief, use_xla
     from vgg_micro.classifier import Classifier, confusion, scores, write_scores
     from vgg_micro.data import evaluation, labelled
@@ -53,7 +52,7 @@ def train(options: argparse.Namespace):
     batch_size = min(options.batch_size, len(training.ids) // replicas * replicas)
     if not batch_size:
         raise ValueError(f"{len(training.ids)} training images are too few for {replicas} replicas. Use fewer.")
-    channels = max(training.channels, held_out.channels)
+    channels = common_channels(training, held_out)
     window = shuffle_window(training, int(options.cache_gb * 2**30))
     steps_per_epoch = max(1, len(training.ids) // batch_size)
     with distribution.scope():

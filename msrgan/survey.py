@@ -53,11 +53,21 @@ def survey(images: tf.data.Dataset) -> Survey:
         nbytes += image.nbytes
     if not ids:
         raise ValueError("The image set has no readable image. Check the folder or the split.")
+    known = images.apply(tf.data.experimental.assert_cardinality(len(ids)))
+    return Survey(known, ids, _common(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes)
+
+
+def common_channels(*found: Survey) -> int:
+    """Return the channels of several parts of a set; errors as for `survey`."""
+    return _common({part.channels: part.ids[0] for part in found})
+
+
+def _common(channels):
+    """Return the channels that images with these are used with; `channels` maps a number to an example's name."""
     if len(channels) > 1 and set(channels) != {1, 3}:
         found = ", ".join(f"{name} has {c}" for c, name in channels.items())
         raise ValueError(f"Images of one set need the same number of channels. Received: {found}. Separate them.")
-    known = images.apply(tf.data.experimental.assert_cardinality(len(ids)))
-    return Survey(known, ids, max(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes)
+    return max(channels)
 
 
 def check_patch(found: Survey, patch: int) -> None:

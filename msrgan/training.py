@@ -156,7 +156,7 @@ class Loop:
             try:
                 self.checkpoint.restore(path).assert_existing_objects_matched()
                 return self.progress.step
-            except tf.errors.OpError:
+            except (tf.errors.OpError, IndexError):
                 continue  # damaged, by a full disk for instance; the one before it is kept for this
         if self.manager.checkpoints:
             raise ValueError(f"{self.manager.directory}: no checkpoint can be read. Start anew with --no-resume.")

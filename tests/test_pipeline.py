@@ -7,7 +7,7 @@ from conftest import spots
 
 from msrgan import pipeline
 from msrgan.degradation import area
-from msrgan.survey import check_patch, shuffle_window, survey
+from msrgan.survey import check_patch, common_channels, shuffle_window, survey
 
 
 def dataset(images, names=None):
@@ -131,7 +131,7 @@ def test_grey_images_are_repeated_for_colour():
 
 def test_grey_and_colour_images_share_batches():
     grey, colour = spots(1, size=16, channels=1), spots(2, size=16)
-    for lr, hr in pairs([grey, colour], 3):
+    for lr, hr in pairs([grey, colour], 3, channels=3):
         assert lr.shape == (2, 4, 4, 3)
         flat = [np.ptp(patch, axis=-1).max() for patch in hr]
         assert min(flat) == 0 < max(flat)
@@ -160,6 +160,7 @@ def test_survey_counts_and_hashes():
 
 def test_survey_mixes_grey_with_colour_only():
     assert survey(dataset([spots(1, channels=1), spots(2)])).channels == 3
+    assert common_channels(survey(dataset([spots(1, channels=1)])), survey(dataset([spots(2)]))) == 3
     with pytest.raises(ValueError, match="a.tif has 1, b.tif has 4"):
         survey(dataset([spots(1, channels=1), spots(2, channels=4)], names=["a.tif", "b.tif"]))
 

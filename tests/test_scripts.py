@@ -221,7 +221,7 @@ def test_a_foreign_config_is_never_taken_for_a_run(grey, tmp_path, capfd):
 
 def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):
     arguments = ["--data", grey, "--vgg", "none", *SRGAN, "--patch-size", "18"]
-    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "multiple of the scale")
+    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "must be a multiple of --scale. Received: 18, 4")
 
 
 @pytest.mark.parametrize("flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--variant", "x")])

@@ -144,12 +144,12 @@ def test_imagenet_preprocesses_like_keras_and_divides_by_12_75(tmp_path):
 
 
 def test_imagenet_without_its_weights_names_the_option(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="no such file of VGG19 weights. Check --vgg-weights"):
+    with pytest.raises(FileNotFoundError, match="no such file of VGG19 weights. Check the name"):
         features.imagenet(tmp_path / "none.h5")
 
     def unreachable(**kwargs):
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "VGG19", unreachable)
-    with pytest.raises(FileNotFoundError, match="cannot be downloaded.*--vgg-weights FILE"):
+    with pytest.raises(FileNotFoundError, match="cannot be downloaded.*as `weights`"):
         features.imagenet()

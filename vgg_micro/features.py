@@ -141,7 +141,7 @@ def _imagenet_vgg19(weights):
         raise FileNotFoundError(
             "The ImageNet weights of VGG19 cannot be downloaded. Get the file "
             "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 of keras-applications elsewhere and name it "
-            f"with --vgg-weights FILE. {error}"
+            f"as `weights`. {error}"
         ) from error
     # Activations of ImageNet VGG19 reach tens of thousands: float16 would overflow, bfloat16 does not.
     policy = keras.config.dtype_policy()
