@@ -169,7 +169,8 @@ CROPS = {"random": _random_crop, "grid": _grid_crop}
 
 
 def _window(image, corner, patch):
-    return tf.slice(image, tf.concat([corner, [0]], 0), [patch, patch, -1])
+    window = tf.slice(image, tf.concat([corner, [0]], 0), [patch, patch, -1])
+    return tf.ensure_shape(window, [patch, patch, image.shape[-1]])
 
 
 def _flip(image, draws):

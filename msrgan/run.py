@@ -50,7 +50,7 @@ class Run:
         if resume and (folder / "config.json").is_file():
             self._check_same(config)
         if writes:
-            for part in (folder, self.checkpoints, self.samples):
+            for part in (folder, self.checkpoints):
                 part.mkdir(parents=True, exist_ok=True)
             about = {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": _versions()}
             self.write_json("config.json", config | about | {"git_commit": _git_commit()})

@@ -50,6 +50,17 @@ def test_pairs_are_registered_and_in_range():
         np.testing.assert_allclose((patch + 1) / 2, raw, atol=1e-5)
 
 
+@pytest.mark.parametrize("crop", ["random", "grid"])
+def test_images_of_a_size_known_beforehand(crop):
+    """As registered sets have it."""
+    images = np.stack([spots(k, size=16) for k in range(3)])
+    known = tf.data.Dataset.from_tensor_slices({"id": ["a", "b", "c"], "image": images})
+    settings = {"patch": 8, "batch": 2, "degradation": area, "seed": 0, "scale": 2, "crop": crop}
+    unknown = pipeline.sr_pairs(dataset(list(images)), **settings)
+    for (_, a), (_, b) in zip(pipeline.sr_pairs(known, **settings).take(3), unknown.take(3), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_percentile_normalisation_is_of_the_whole_image_and_unclipped():
     image = np.zeros((32, 32, 1), np.uint16)
     image[8:24, 8:24] = 4095  # 12 bits in 16
