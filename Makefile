@@ -23,7 +23,7 @@ BENCH ?=
 demo: .venv/installed
 	$(BIN)/python train_vgg.py --width 0.125 --batch-size 64 --learning-rate 1e-3 --epochs 12 --out $(DEMO)/vgg
 	$(BIN)/python train_srgan.py --vgg $(DEMO)/vgg --filters 16 --blocks 4 --batch-norm off --batch-size 8 \
-		--pretrain-steps 600 --steps 100 --steps-per-epoch 100 --out $(DEMO)/srgan
+		--pretrain-steps 1200 --steps 100 --steps-per-epoch 200 --out $(DEMO)/srgan
 	$(BIN)/msrgan evaluate --model $(DEMO)/srgan/model --data simulated --limit 26 --out $(DEMO)/evaluation
 	@echo
 	@echo "Pictures: $(DEMO)/vgg/confusion.png, $(DEMO)/srgan/samples/, $(DEMO)/evaluation/strips.png"

@@ -115,7 +115,7 @@ def train(options: argparse.Namespace):
         )
         pretraining = (options.pretrain_learning_rate, options.pretrain_steps)
         rates = learning_rates(options.learning_rate, options.steps, pretraining=pretraining)
-        d_rates = learning_rates(options.learning_rate * variant.discriminator_rate, options.steps)
+        d_rates = learning_rates(options.learning_rate, options.steps)
         model.compile(objective, adam(rates), adam(d_rates))
     run = Run(
         options.out,
