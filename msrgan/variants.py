@@ -44,7 +44,7 @@ def _msrgan(*, filters, scale, **arguments):
 VARIANTS: dict[str, Variant] = {
     # Gawande, TRITA-EECS-EX-2018:10, as in its code. Its rate for the discriminator, 1e-3, is not kept: the
     # published loop never updates the discriminator, and at that rate ours stopped telling real from fake
-    # (D(real) - D(fake) of .004 after 300 steps, docs/results.md).
+    # (D(real) - D(fake) of .004 after 300 steps, with this one .06 after 150, docs/results.md).
     "msrgan": Variant(
         generator=_msrgan,
         discriminator=partial(discriminator, batch_norm=False, use_bias=False),
