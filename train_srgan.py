@@ -172,16 +172,11 @@ def train(options: argparse.Namespace):
     step = loop.restore()
     if step:
         say(f"resumed at step {step}")
-    samples = callbacks.Samples(run.samples, validation.sample)
-    written = [
-        samples,
-        run.history(step),
-        callbacks.Report(loop, HINT),
-        callbacks.TensorBoard(run.logs, samples.path),
-    ]
-    loop.run(written if chief else [])
     if not chief:
-        return
+        return loop.run()
+    samples = callbacks.Samples(run.samples, validation.sample)
+    log = callbacks.TensorBoard(run.logs, samples.path)
+    loop.run([samples, run.history(step), callbacks.Report(loop, HINT), log])
     metadata = {
         "normalization": options.normalize,
         "degradation": options.degradation,
