@@ -60,7 +60,7 @@ def train(options: argparse.Namespace):
     from msrgan.gan import SRGAN
     from msrgan.pipeline import sr_pairs
     from msrgan.run import Run
-    from msrgan.survey import check_patch, common_channels, shuffle_window, survey
+    from msrgan.survey import check_patch, common_channels, identity, shuffle_window, survey
     from msrgan.training import Loop, Stage, adam, is_chief, learning_rates, use_xla
     from msrgan.variants import VARIANTS
 
@@ -120,12 +120,7 @@ def train(options: argparse.Namespace):
     run = Run(
         options.out,
         arguments=vars(options) | {"command": "train_srgan", "shuffle_window": window},
-        data={
-            "images": len(training.ids),
-            "validation_images": len(held_out.ids),
-            "fingerprint": training.fingerprint,
-            "features": features.fingerprint if features else None,
-        },
+        data=identity(training, held_out) | {"features": features.fingerprint if features else None},
         resume=options.resume,
         writes=chief,
     )

@@ -35,7 +35,7 @@ def train(options: argparse.Namespace):
     from msrgan import callbacks, datasets
     from msrgan.files import atomic
     from msrgan.run import Run
-    from msrgan.survey import common_channels, shuffle_window, survey
+    from msrgan.survey import common_channels, identity, shuffle_window, survey
     from msrgan.training import Loop, Progress, Stage, adam, is_chief, use_xla
     from vgg_micro.classifier import Classifier, confusion, scores, write_scores
     from vgg_micro.data import evaluation, labelled
@@ -62,11 +62,7 @@ def train(options: argparse.Namespace):
     run = Run(
         options.out,
         arguments=vars(options) | {"command": "train_vgg", "shuffle_window": window},
-        data={
-            "images": len(training.ids),
-            "validation_images": len(held_out.ids),
-            "fingerprint": training.fingerprint,
-        },
+        data=identity(training, held_out),
         resume=options.resume,
         writes=chief,
     )

@@ -80,6 +80,15 @@ def check_patch(found: Survey, patch: int) -> None:
         )
 
 
+def identity(training: Survey, held_out: Survey) -> dict:
+    """Return what tells whether a run is continued on the images it was started with."""
+    return {
+        "images": len(training.ids),
+        "validation_images": len(held_out.ids),
+        "fingerprint": training.fingerprint,
+    }
+
+
 def shuffle_window(found: Survey, cache_bytes: int) -> int | None:
     """Return the `window` of `pipeline.sr_pairs`: None (all images are kept in memory) if they fit there."""
     return None if found.nbytes <= cache_bytes else max(1, len(found.ids) * cache_bytes // found.nbytes)

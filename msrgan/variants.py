@@ -28,7 +28,7 @@ class Variant(NamedTuple):
 
 def _msrgan(*, filters, scale, **arguments):
     # Only the thesis's first upsampling is four times as wide as the body: its second leaves filters / 4.
-    stages = {2: 1, 4: 2, 8: 3}.get(scale, 1)
+    stages = scale.bit_length() - 1
     widths = (4 * filters,) + (filters,) * (stages - 1)
     return srresnet(
         filters=filters,

@@ -106,7 +106,7 @@ def test_other_ways_to_make_pairs(flag, image_folder, tmp_path):
     assert metadata["degradation"] == ("thesis" if flag[1] == "thesis" else "bicubic")
 
 
-def fails(main, arguments, out, capfd, message):
+def assert_refused(main, arguments, out, capfd, message):
     capfd.readouterr()
     assert main([*map(str, arguments), "--out", str(out)]) == 2
     lines = capfd.readouterr().err.strip().splitlines()
@@ -127,7 +127,7 @@ def grey(tmp_path):
 @pytest.mark.parametrize("main", [train_vgg.main, train_srgan.main])
 def test_no_data(main, tmp_path, capfd):
     extra = ["--vgg", "none"] if main is train_srgan.main else []
-    fails(
+    assert_refused(
         main,
         ["--data", tmp_path / "nowhere", *extra],
         tmp_path / "run",
@@ -135,7 +135,7 @@ def test_no_data(main, tmp_path, capfd):
         "must be a folder of images or one of",
     )
     (tmp_path / "empty").mkdir()
-    fails(main, ["--data", tmp_path / "empty", *extra], tmp_path / "run", capfd, "holds no images")
+    assert_refused(main, ["--data", tmp_path / "empty", *extra], tmp_path / "run", capfd, "holds no images")
 
 
 def test_only_unreadable_images(tmp_path, capfd):
@@ -151,13 +151,15 @@ def test_only_unreadable_images(tmp_path, capfd):
 
 def test_image_smaller_than_the_patch(grey, tmp_path, capfd):
     arguments = ["--data", grey, "--vgg", "none"]
-    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "of 20x20. Remove it or use a patch size of 20")
+    assert_refused(
+        train_srgan.main, arguments, tmp_path / "run", capfd, "of 20x20. Remove it or use a patch size of 20"
+    )
 
 
 def test_mixed_channels(grey, tmp_path, capfd):
     tifffile.imwrite(grey / "four.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
     arguments = ["--data", grey, "--vgg", "none", *SRGAN]
-    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "need the same number of channels")
+    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "need the same number of channels")
 
 
 def test_nan_pixels(tmp_path, capfd):
@@ -165,17 +167,17 @@ def test_nan_pixels(tmp_path, capfd):
     for k in range(3):
         tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.full((20, 20), np.nan, np.float32))
     arguments = ["--data", tmp_path / "data", "--vgg", "none", *SRGAN]
-    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "400 NaN or infinite pixels")
+    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "400 NaN or infinite pixels")
 
 
 def test_labels_missing_or_of_one_class(grey, tmp_path, capfd):
-    fails(train_vgg.main, ["--data", grey], tmp_path / "run", capfd, "Every image needs a class")
-    fails(train_vgg.main, ["--data", grey.parent], tmp_path / "run2", capfd, "two classes or more")
+    assert_refused(train_vgg.main, ["--data", grey], tmp_path / "run", capfd, "Every image needs a class")
+    assert_refused(train_vgg.main, ["--data", grey.parent], tmp_path / "run2", capfd, "two classes or more")
 
 
 def test_no_vgg_yet(grey, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    fails(train_srgan.main, ["--data", grey, *SRGAN], tmp_path / "run", capfd, "python train_vgg.py")
+    assert_refused(train_srgan.main, ["--data", grey, *SRGAN], tmp_path / "run", capfd, "python train_vgg.py")
 
 
 def test_vgg_of_other_channels(vgg, tmp_path, capfd):
@@ -183,13 +185,15 @@ def test_vgg_of_other_channels(vgg, tmp_path, capfd):
     for k in range(3):
         tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
     arguments = ["--data", tmp_path / "data", "--vgg", vgg, *SRGAN]
-    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "trained on images of 3 channels, these have 4")
+    assert_refused(
+        train_srgan.main, arguments, tmp_path / "run", capfd, "trained on images of 3 channels, these have 4"
+    )
 
 
 def test_out_is_not_writable(grey, tmp_path, capfd):
     (tmp_path / "file").write_text("")
     arguments = ["--data", grey, "--vgg", "none", *SRGAN]
-    fails(train_srgan.main, arguments, tmp_path / "file" / "run", capfd, "file")
+    assert_refused(train_srgan.main, arguments, tmp_path / "file" / "run", capfd, "file")
 
 
 def test_no_resume_removes_what_a_run_left_and_nothing_else(grey, tmp_path):
@@ -221,7 +225,9 @@ def test_a_foreign_config_is_never_taken_for_a_run(grey, tmp_path, capfd):
 
 def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):
     arguments = ["--data", grey, "--vgg", "none", *SRGAN, "--patch-size", "18"]
-    fails(train_srgan.main, arguments, tmp_path / "run", capfd, "must be a multiple of --scale. Received: 18, 4")
+    assert_refused(
+        train_srgan.main, arguments, tmp_path / "run", capfd, "must be a multiple of --scale. Received: 18, 4"
+    )
 
 
 @pytest.mark.parametrize("flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--variant", "x")])
