@@ -43,7 +43,7 @@ def vgg19_micro(*, classes=13, channels=3, width=1.0, image_size=96):
 
 def _conv(x, filters, name):
     # The thesis's momentum is .99. Over a hundred steps a network this deep changes so much that its averages lag:
-    # after 13 epochs they classified .70 of the simulated validation images, the batch's own statistics .89.
+    # after 9 epochs they classified .70 of the simulated validation images, the batch's own statistics .89.
     # Synchronised: statistics of the batches of all workers, so that many train as one. TensorFlow only.
     synchronized = keras.config.backend() == "tensorflow"
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
