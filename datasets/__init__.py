@@ -9,9 +9,15 @@ import time
 from functools import partial
 from pathlib import Path
 
+from msrgan import spec
+
 BUILDERS = {
+    "brain_tumor": ("msrgan.datasets.brain_tumor", "BrainTumor"),
     "cyto2017": ("msrgan.datasets.cyto2017", "Cyto2017"),
+    "hpa": ("msrgan.datasets.hpa", "Hpa"),
+    "oct": ("msrgan.datasets.oct", "Oct"),
     "simulated": ("msrgan.datasets.simulated", "Simulated"),
+    "tissue": ("msrgan.datasets.tissue", "Tissue"),
 }
 
 
@@ -19,7 +25,8 @@ def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=Tru
     """Open a split of an image set; a registered set is prepared first if it is not.
 
     Args:
-        data: registered name, with a configuration if it has several ("cyto2017/16bit"), or a folder.
+        data: registered name, with a configuration ("cyto2017/16bit") and options ("tissue:tile=256,stride=128",
+            the builder's `OPTIONS`) if it has them; or a folder.
         split: "train", "validation", "test" or "all".
         manual_dir: folder of the raw files of a registered set.
         data_dir: folder of its prepared copy; default `~/tensorflow_datasets`.
@@ -61,7 +68,20 @@ def class_names(data, *, manual_dir=None, data_dir=None, chief=True):
 
 def is_registered(data):
     """Tell whether `data` is the name of a registered set; a folder of that name needs a path with a slash."""
-    return str(data).split("/")[0] in BUILDERS and not str(data).startswith((".", "/"))
+    return str(data).split("/")[0].split(":")[0] in BUILDERS
+
+
+def builder_class(name):
+    """Import the builder of a registered set."""
+    module, attribute = BUILDERS[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def options_of(data):
+    """Return the options of a registered set, completed by the defaults of its builder; errors as for `load`."""
+    name, given = spec.parse(data)
+    name = name.partition("/")[0]
+    return spec.resolve(given, getattr(builder_class(name), "OPTIONS", {}), of=name)
 
 
 def _folder(data):
@@ -76,9 +96,8 @@ def _folder(data):
 def _prepared(data, manual_dir, data_dir, chief):
     import tensorflow_datasets as tfds
 
-    name, _, config = str(data).partition("/")
-    module, builder_class = BUILDERS[name]
-    make = partial(getattr(importlib.import_module(module), builder_class), config=config or None, data_dir=data_dir)
+    name, _, config = spec.parse(data)[0].partition("/")
+    make = partial(builder_class(name), config=config or None, data_dir=data_dir, **options_of(data))
     builder = make()
     if chief and not builder.is_prepared():
         if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (manual_dir and Path(manual_dir).is_dir()):
