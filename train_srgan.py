@@ -1,4 +1,4 @@
-"""Stage 2: train an SRGAN on alpha * pixel + beta * content (mini-VGG19 features) + gamma * adversarial loss."""
+"""Stage 2: train an SRGAN on alpha * pixel + beta * content (frozen VGG features) + gamma * adversarial loss."""
 
 import argparse
 import math
@@ -6,45 +6,67 @@ import sys
 from pathlib import Path
 
 from msrgan.cli import command
-from msrgan.options import add_common, count, fraction, non_negative, positive, set_up
+from msrgan.options import add_common, count, decay, fraction, non_negative, positive, set_up
 
 HINT = "--filters 32 --blocks 4 --batch-size 8 --pretrain-steps 300 --steps 100, and a --vgg of --width 0.25"
 
 
 def parse(argv=None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="train_srgan.py", description=__doc__)
+    """Parse the command line; None stands for what the variant was published with."""
+    parser = argparse.ArgumentParser(
+        prog="train_srgan.py",
+        description=__doc__,
+        epilog="Where no default is given, it is that of the published system that --variant names: docs/lineage.md.",
+    )
     loss = parser.add_argument_group("loss")
-    loss.add_argument("--alpha", type=non_negative, default=1.0, help="weight of the pixel loss (%(default)s)")
-    loss.add_argument("--beta", type=non_negative, default=0.006, help="weight of the content loss (%(default)s)")
-    loss.add_argument("--gamma", type=non_negative, default=1e-5, help="weight of the adversarial loss (%(default)s)")
-    loss.add_argument("--pixel-loss", choices=("mse", "l1"), default="mse")
-    loss.add_argument("--vgg", default="runs/vgg", help="run of train_vgg.py, vgg.keras file, or none (%(default)s)")
+    loss.add_argument("--alpha", type=non_negative, help="weight of the pixel loss (msrgan 1)")
+    loss.add_argument("--beta", type=non_negative, help="weight of the content loss (msrgan 0.006)")
+    loss.add_argument("--gamma", type=non_negative, help="weight of the adversarial loss (msrgan 1e-5)")
+    loss.add_argument("--pixel-loss", choices=("mse", "l1"))
+    loss.add_argument("--content-loss", choices=("mse", "l1"), help="distance of two feature maps")
+    loss.add_argument("--vgg", help="run of train_vgg.py, vgg.keras file, imagenet, or none (msrgan runs/vgg)")
+    loss.add_argument("--vgg-weights", metavar="FILE", help="of --vgg imagenet, instead of downloading them")
+    loss.add_argument(
+        "--vgg-layers", nargs="+", metavar="LAYER", help="block5_conv4 is before, block5_conv4_act after activation"
+    )
     model = parser.add_argument_group("networks")
-    model.add_argument("--variant", choices=("msrgan", "srgan"), default="msrgan")
+    model.add_argument("--variant", choices=("msrgan", "srgan", "realtime", "esrgan", "srcnn"), default="msrgan")
     model.add_argument("--scale", type=int, choices=(2, 4, 8), default=4)
     model.add_argument("--filters", type=positive, help="width of the generator (64)")
-    model.add_argument("--blocks", type=positive, help="residual blocks of the generator (msrgan 15, srgan 16)")
-    model.add_argument("--batch-norm", choices=("on", "off"), default="on", help="in the generator")
-    model.add_argument(
-        "--dropout", type=fraction, default=0.0, help="in the generator; the thesis has 0.5 (%(default)s)"
-    )
-    model.add_argument("--image-skip", choices=("bicubic", "none"), default="bicubic", help="the papers have none")
+    model.add_argument("--blocks", type=positive, help="residual blocks (msrgan 15, srgan and realtime 16, esrgan 23)")
+    model.add_argument("--batch-norm", choices=("on", "off", "body"), help="in the generator; body: once, at its end")
+    model.add_argument("--dropout", type=fraction, help="in the generator (0); the thesis has 0.5")
+    model.add_argument("--upsample", choices=("subpixel", "resize", "transpose"))
+    model.add_argument("--widths", type=positive, nargs="+", metavar="N", help="filters of each upsampling convolution")
+    model.add_argument("--image-skip", choices=("bicubic", "none"), help="bicubic; the papers have none")
+    model.add_argument("--init", type=Path, metavar="RUN", help="start from the generator of another run")
     data = parser.add_argument_group("pairs")
     data.add_argument("--patch-size", type=positive, default=96, metavar="PIXELS", help="of HR patches (%(default)s)")
-    data.add_argument("--degradation", choices=("bicubic", "thesis", "area"), default="bicubic")
+    data.add_argument(
+        "--degradation", default="bicubic", help="thesis, area, gaussian:sigma=S or microscope:NAME=LOW..HIGH,... "
+        "(%(default)s)"
+    )  # fmt: skip
     data.add_argument("--crop", choices=("random", "grid"), default="random")
     data.add_argument("--crops-per-image", type=positive, default=1, metavar="N", help="in an epoch (%(default)s)")
     data.add_argument("--normalize", choices=("percentile", "range"), default="percentile")
     training = parser.add_argument_group("training")
     training.add_argument("--pretrain-steps", type=count, default=5000, help="on the pixel loss alone (%(default)s)")
+    training.add_argument("--steps", type=count, default=5000, help="of the GAN; of srcnn, on pixels (%(default)s)")
     training.add_argument(
-        "--steps", type=count, default=5000, help="of the GAN, the second half at a tenth of the rate (%(default)s)"
-    )
-    training.add_argument("--steps-per-epoch", type=positive, help="default: every image --crops-per-image times")
+        "--validate-every", "--steps-per-epoch", dest="steps_per_epoch", type=positive, metavar="STEPS",
+        help="length of an epoch, after which come scores and pictures (every image --crops-per-image times)",
+    )  # fmt: skip
     training.add_argument("--batch-size", type=positive, default=16, help="of all workers together (%(default)s)")
-    training.add_argument("--learning-rate", type=non_negative, default=1e-4, help="of the GAN (%(default)s)")
-    training.add_argument("--pretrain-learning-rate", type=non_negative, default=3e-4, help="(%(default)s)")
+    training.add_argument("--learning-rate", type=non_negative, help="of the GAN (1e-4)")
+    training.add_argument("--pretrain-learning-rate", type=non_negative, help="(msrgan 3e-4)")
+    training.add_argument(
+        "--decay",
+        type=decay,
+        nargs="*",
+        metavar="WHEN:FACTOR",
+        help="of the GAN's rate, as 0.5:0.1 (at half of --steps)",
+    )
+    training.add_argument("--adam-beta-2", type=fraction, help="(0.999; esrgan 0.99)")
     add_common(parser, out="runs/srgan")
     return parser.parse_args(argv)
 
@@ -53,40 +75,43 @@ def train(options: argparse.Namespace):
     """Run stage 2; leaves model/ (SavedModel), generator.keras, samples and history in the run folder."""
     distribution = set_up(options)  # first: workers connect before anything else
     import msrgan
-    from msrgan import callbacks, datasets, losses
-    from msrgan.degradation import DEGRADATIONS
+    from msrgan import callbacks, datasets
+    from msrgan.degradation import make
     from msrgan.evaluation.validation import Validation
     from msrgan.files import atomic
-    from msrgan.gan import SRGAN
     from msrgan.pipeline import sr_pairs
     from msrgan.run import Run
-    from msrgan.survey import check_patch, common_channels, identity, shuffle_window, survey
-    from msrgan.training import Loop, Stage, adam, is_chief, learning_rates, use_xla
-    from msrgan.variants import VARIANTS
+    from msrgan.survey import check_pairs, check_patch, common_channels, identity, shuffle_window, survey
+    from msrgan.training import Loop, Stage, is_chief, use_xla
+    from msrgan.variants import VARIANTS, settings
 
     chief = is_chief()
-    where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
+    say = print if chief else lambda *_: None
+    variant = VARIANTS[options.variant]
+    sizes, training, ignored = settings(variant, vars(options))
+    if ignored:
+        say(f"{options.variant} has no {', '.join('--' + n.replace('_', '-') for n in ignored)}: ignored.")
+    vars(options).update(dict.fromkeys(ignored), **sizes, **training)
     with distribution.scope():
-        features = _features(options)
+        features = _features(options) if variant.discriminator and options.steps else None
     if options.patch_size % options.scale:
         raise ValueError(
             f"--patch-size must be a multiple of --scale. Received: {options.patch_size}, {options.scale}."
         )
-    training = survey(datasets.load(options.data, "train", **where))
+    where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
+    found = survey(datasets.load(options.data, "train", **where))
     held_out = survey(datasets.load(options.data, "validation", **where))
-    check_patch(training, options.patch_size)
-    channels = common_channels(training, held_out)
-    window = shuffle_window(training, int(options.cache_gb * 2**30))
+    check_patch(found, options.patch_size)
+    paired = check_pairs(found, options.scale) and check_pairs(held_out, options.scale)
+    degradation = make(options.degradation)
+    channels = common_channels(found, held_out)
+    window = shuffle_window(found, int(options.cache_gb * 2**30))
     if features and features.channels != channels and channels != 1:
         raise ValueError(
             f"--vgg {options.vgg} was trained on images of {features.channels} channels, these have {channels}."
         )
-    variant = VARIANTS[options.variant]
-    options.filters = options.filters or variant.filters
-    options.blocks = options.blocks or variant.blocks
-    per_epoch = math.ceil(len(training.ids) * options.crops_per_image / options.batch_size)
+    per_epoch = math.ceil(len(found.ids) * options.crops_per_image / options.batch_size)
     options.steps_per_epoch = options.steps_per_epoch or per_epoch
-    degradation = DEGRADATIONS[options.degradation]
     validation = Validation(
         held_out.images,
         degradation=degradation,
@@ -95,47 +120,36 @@ def train(options: argparse.Namespace):
         normalization=options.normalize,
     )
     with distribution.scope():
-        generator = variant.generator(
-            channels=channels,
-            scale=options.scale,
-            filters=options.filters,
-            blocks=options.blocks,
-            batch_norm=options.batch_norm == "on",
-            dropout=options.dropout,
-            image_skip=options.image_skip,
-        )
-        model = SRGAN(generator, variant.discriminator(channels=channels, patch=options.patch_size))
-        objective = losses.Objective(
-            pixel=losses.PIXEL_LOSSES[options.pixel_loss],
-            content=losses.content(features) if features else None,
-            adversarial=variant.adversarial,
-            alpha=options.alpha,
-            beta=options.beta,
-            gamma=options.gamma,
-        )
-        pretraining = (options.pretrain_learning_rate, options.pretrain_steps)
-        rates = learning_rates(options.learning_rate, options.steps, pretraining=pretraining)
-        d_rates = learning_rates(options.learning_rate, options.steps)
-        model.compile(objective, adam(rates), adam(d_rates))
+        model = _model(options, variant, sizes, channels, features)
     run = Run(
         options.out,
-        arguments=vars(options) | {"command": "train_srgan", "shuffle_window": window},
-        data=identity(training, held_out) | {"features": features.fingerprint if features else None},
+        arguments=vars(options)
+        | {
+            "command": "train_srgan",
+            "shuffle_window": window,
+            "degradation": "acquired" if paired else degradation.spec,
+        },
+        data=identity(found, held_out) | {"features": features.fingerprint if features else None},
         resume=options.resume,
         writes=chief,
     )
-    say = print if chief else lambda *_: None
+    stages = [Stage("pixel", model.pretrain_step, options.pretrain_steps)]
+    if model.discriminator:
+        stages.append(Stage("gan", model.train_step, options.steps))
+    else:
+        stages[0] = stages[0]._replace(steps=options.pretrain_steps + options.steps)
     say(
-        f"{len(training.ids)} training and {len(validation.cases)} validation images of {options.data}, "
-        f"{channels} channels; {options.variant} generator of {generator.count_params():,} parameters, "
-        f"{options.filters} filters, {options.blocks} blocks; {options.pretrain_steps} steps of pixel loss, then "
-        f"{options.steps} of GAN, {options.batch_size} patches of {options.patch_size} pixels each; epochs of "
-        f"{options.steps_per_epoch} steps; content loss {'on ' + options.vgg if features else 'off'}."
+        f"{len(found.ids)} training and {len(validation.cases)} validation images of {options.data}, "
+        f"{channels} channels; {options.variant} generator of {model.generator.count_params():,} parameters, "
+        f"{', '.join(f'{name} {value}' for name, value in sizes.items() if value is not None)}; "
+        f"{', then '.join(f'{stage.steps} steps of {stage.name} loss' for stage in stages)}, "
+        f"{options.batch_size} patches of {options.patch_size} pixels each; epochs of {options.steps_per_epoch} steps; "
+        f"content loss {'on ' + options.vgg if features else 'off'}."
     )
 
     def batches(ctx, step):
         return sr_pairs(
-            training.images,
+            found.images,
             patch=options.patch_size,
             batch=options.batch_size // ctx.num_replicas_in_sync,
             degradation=degradation,
@@ -151,11 +165,8 @@ def train(options: argparse.Namespace):
 
     loop = Loop(
         model,
-        [model.generator_optimizer, model.discriminator_optimizer],
-        [
-            Stage("pixel", model.pretrain_step, options.pretrain_steps),
-            Stage("gan", model.train_step, options.steps),
-        ],
+        [o for o in (model.generator_optimizer, model.discriminator_optimizer) if o],
+        stages,
         batches,
         steps_per_epoch=options.steps_per_epoch,
         folder=run.checkpoints,
@@ -169,13 +180,13 @@ def train(options: argparse.Namespace):
         say(f"resumed at step {step}")
     if not chief:
         return loop.run()
-    samples = callbacks.Samples(run.samples, validation.sample)
+    samples = callbacks.Samples(run.samples, validation.sample, name=run.folder.resolve().name)
     log = callbacks.TensorBoard(run.logs, samples.path)
     loop.run([samples, run.history(step), callbacks.Report(loop, HINT), log])
     metadata = {
         "normalization": options.normalize,
-        "degradation": options.degradation,
-        "training_hashes": training.hashes,
+        "degradation": "acquired" if paired else degradation.spec,
+        "training_hashes": found.hashes,
         "variant": options.variant,
         "data": options.data,
         "steps": loop.progress.step,
@@ -189,10 +200,50 @@ def train(options: argparse.Namespace):
 def _features(options):
     """Return the frozen features of the content loss, or None without one."""
     if options.vgg == "none" or not options.beta:
+        if not options.alpha:
+            raise ValueError(
+                f"Without a content loss {options.variant} has its adversarial loss alone. Add --alpha 1, or name "
+                "features with --vgg."
+            )
         return None
-    from vgg_micro.features import micro
+    from vgg_micro.features import imagenet, micro
 
-    return micro(Path(options.vgg))
+    if options.vgg == "imagenet":
+        return imagenet(options.vgg_weights or "imagenet", layers=options.vgg_layers)
+    return micro(Path(options.vgg), layers=options.vgg_layers)
+
+
+def _model(options, variant, sizes, channels, features):
+    """Build the networks, their objective and their optimizers."""
+    from msrgan import losses
+    from msrgan.gan import SRGAN
+    from msrgan.run import start_from
+    from msrgan.training import adam, learning_rates
+
+    generator = variant.generator(channels=channels, scale=options.scale, **sizes)
+    if options.init:
+        start_from(options.init, generator)
+    rate, steps, decays = options.learning_rate, options.steps, options.decay
+    pretraining = (options.pretrain_learning_rate, options.pretrain_steps)
+    rates = learning_rates(rate, steps, decay=decays, pretraining=pretraining)
+    if variant.discriminator is None:
+        model = SRGAN(generator)
+        model.compile(
+            losses.Objective(losses.PIXEL_LOSSES[options.pixel_loss]), adam(rates, beta_2=options.adam_beta_2)
+        )
+        return model
+    model = SRGAN(generator, variant.discriminator(channels=channels, patch=options.patch_size))
+    objective = losses.Objective(
+        pixel=losses.PIXEL_LOSSES[options.pixel_loss],
+        content=losses.content(features, losses.PIXEL_LOSSES[options.content_loss]) if features else None,
+        adversarial=variant.adversarial,
+        alpha=options.alpha,
+        beta=options.beta,
+        gamma=options.gamma,
+    )
+    d_rates = learning_rates(rate, steps, decay=decays)
+    model.compile(objective, *(adam(r, beta_2=options.adam_beta_2) for r in (rates, d_rates)))
+    return model
 
 
 def main(argv=None) -> int:

@@ -10,8 +10,10 @@ import cv2
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from msrgan import images
+from msrgan.evaluation.strips import stack
 from msrgan.files import atomic
 from msrgan.training import Loop, Progress
 
@@ -67,16 +69,19 @@ class Report(keras.callbacks.Callback):
 
 
 class Samples(keras.callbacks.Callback):
-    """Leave a picture for every epoch.
+    """Leave a picture for every epoch, and at the end all of them as an animated GIF.
 
     Args:
         folder: of the pictures.
         draw: () -> RGB picture, uint8 (height, width, 3), of the epoch's validation.
+        name: of the animation, without its suffix.
     """
 
-    def __init__(self, folder: Path, draw: Callable[[], np.ndarray]):
+    FRAMES, MILLISECONDS = 60, 400
+
+    def __init__(self, folder: Path, draw: Callable[[], np.ndarray], *, name: str):
         super().__init__()
-        self.folder, self.draw = folder, draw
+        self.folder, self.draw, self.name = folder, draw, name
 
     def path(self, step: int) -> Path:
         """Return the file of the picture at a step."""
@@ -85,6 +90,17 @@ class Samples(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Write the picture."""
         images.write(self.path(int(logs["step"])), self.draw())
+
+    def on_train_end(self, logs=None):
+        """Write the animation, of 60 frames at the most."""
+        pictures = sorted(self.folder.glob("step_*.png"))
+        chosen = pictures[:: -(-len(pictures) // self.FRAMES) or 1]
+        frames = [stack([np.asarray(Image.open(path))], [path.stem.replace("_", " ")]) for path in chosen]
+        if frames:
+            first, *others = (Image.fromarray(frame).quantize() for frame in frames)
+            with atomic(self.folder / f"{self.name}.gif") as file:
+                timing = {"duration": self.MILLISECONDS, "loop": 0}
+                first.save(file, format="GIF", save_all=True, append_images=others, **timing)
 
 
 class TensorBoard(keras.callbacks.Callback):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from msrgan.losses import Objective
+from msrgan.losses import Objective, smoothed
 
 
 class SRGAN(keras.Model):
@@ -101,6 +101,8 @@ class SRGAN(keras.Model):
             real, fake = self.discriminator(hr, training=True), self.discriminator(sr, training=True)
             terms["adversarial"] = (gamma, adversarial.generator(real, fake))
             d_loss = _share(adversarial.discriminator(real, fake))
+            if adversarial.smoothing:
+                d_loss += _share(smoothed(real, fake, adversarial.smoothing * self._noise(hr.shape[0])))
             # Mixed precision scales a loss while it is small, then its gradient back.
             scaled = {n: self.generator_optimizer.scale_loss(_share(w * v)) for n, (w, v) in terms.items()}
             d_scaled = self.discriminator_optimizer.scale_loss(d_loss)
@@ -119,6 +121,19 @@ class SRGAN(keras.Model):
         losses = {name: _share(value) for name, (_, value) in terms.items()}
         margin = _share(ops.mean(real) - ops.mean(fake))
         return losses | norms | {"d_loss": d_loss, "d_margin": margin}
+
+    def _noise(self, batch):
+        """Return numbers spread evenly over [0, 1), (2, batch, 1), a function of the step and the sample alone.
+
+        The R2 sequence (Roberts 2018) in integers. Generators of random numbers give other ones under XLA.
+        """
+        context = tf.distribute.get_replica_context()
+        replicas, own = context.num_replicas_in_sync, context.replica_id_in_sync_group
+        # Replica r has every r-th sample of the global batch.
+        first = ops.cast(self.discriminator_optimizer.iterations, "int64") * batch * replicas
+        sample = first + ops.arange(batch, dtype="int64") * replicas + ops.cast(own, "int64")
+        u = sample * ops.reshape(ops.array([0xC13FA9A9, 0x91E10DA5], "int64"), (2, 1)) % 2**32
+        return ops.cast(u, "float32")[..., None] / 2**32
 
     def update_average(self):
         """Move the averaged weights towards the current ones; once after every step, outside the replicas."""

@@ -27,13 +27,16 @@ def l1(hr: Tensor, sr: Tensor) -> Tensor:
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mse, "l1": l1}
 
 
-def content(features: Callable[[Tensor], list[Tensor]]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Make a content loss: the sum over feature maps of their mean squared difference.
+def content(
+    features: Callable[[Tensor], list[Tensor]], distance: Callable[[Tensor, Tensor], Tensor] = mse
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Make a content loss: the sum over feature maps of their distance.
 
-    Thesis, section 3; SRGAN eq. 5 with several layers.
+    Thesis, section 3; SRGAN eq. 5 with several layers; with `l1` ESRGAN's (arXiv 1809.00219, eq. 3).
 
     Args:
         features: [-1, 1] images (B, H, W, C) -> list of feature maps, frozen (see `vgg_micro.features`).
+        distance: of two feature maps, `mse` or `l1`.
 
     Returns:
         (hr, sr) -> scalar.
@@ -41,16 +44,23 @@ def content(features: Callable[[Tensor], list[Tensor]]) -> Callable[[Tensor, Ten
 
     def loss(hr, sr):
         pairs = zip(features(hr), features(sr), strict=True)
-        return sum(mse(ops.cast(x, "float32"), ops.cast(y, "float32")) for x, y in pairs)
+        return sum(distance(ops.cast(x, "float32"), ops.cast(y, "float32")) for x, y in pairs)
 
     return loss
 
 
 class Adversarial(NamedTuple):
-    """A pair of losses over logits (B, 1); each maps (real_logits, fake_logits) to a scalar."""
+    """A pair of losses over logits (B, 1); each maps (real_logits, fake_logits) to a scalar.
+
+    Attributes:
+        generator: what the generator minimises.
+        discriminator: what the discriminator minimises.
+        smoothing: upper end of the random u by which the discriminator's labels are smoothed (`smoothed`).
+    """
 
     generator: Callable[[Tensor, Tensor], Tensor]
     discriminator: Callable[[Tensor, Tensor], Tensor]
+    smoothing: float = 0.0
 
 
 def _bce(logits, label):
@@ -70,11 +80,27 @@ CROSS_ENTROPY = Adversarial(
 )
 """Binary cross entropy, the generator's in its non-saturating form -log D(G(x)) (SRGAN eq. 6)."""
 
+SMOOTHED_CROSS_ENTROPY = CROSS_ENTROPY._replace(smoothing=0.2)
+"""Cross entropy with random label smoothing (real-time SRGAN, arXiv 2010.04634)."""
+
 RELATIVISTIC = Adversarial(
     generator=lambda real, fake: (_bce(fake - ops.mean(real), 1) + _bce(real - ops.mean(fake), 0)) / 2,
     discriminator=lambda real, fake: (_bce(real - ops.mean(fake), 1) + _bce(fake - ops.mean(real), 0)) / 2,
 )
 """Relativistic average discriminator (ESRGAN, arXiv 1809.00219, eq. 1-2; means of the two halves)."""
+
+
+def smoothed(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
+    """Return what cross entropy gains where the labels are 1 - u and u instead of 1 and 0.
+
+    The cross entropy of logit x for label y is softplus(x) - y x: linear in y.
+
+    Args:
+        real: logits (B, 1).
+        fake: logits (B, 1).
+        u: (2, B, 1), for the real and the fake ones.
+    """
+    return ops.mean(u[0] * real) - ops.mean(u[1] * fake)
 
 
 class Objective(NamedTuple):

@@ -38,6 +38,12 @@ def fraction(text: str) -> float:
     return value
 
 
+def decay(text: str) -> tuple[float, float]:
+    """Parse WHEN:FACTOR, when a learning rate falls and to which part of itself."""
+    when, _, factor = text.partition(":")
+    return non_negative(when), non_negative(factor)
+
+
 def add_common(parser: argparse.ArgumentParser, *, out: str):
     """Add the options of data, machine and run folder."""
     data = parser.add_argument_group("data")

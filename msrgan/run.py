@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
 from pathlib import Path
 
 import keras
 
+import msrgan.networks  # noqa: F401  registers the layers of a saved generator
 from msrgan.files import atomic
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
@@ -19,7 +21,7 @@ LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png")
 # What may differ between the start of a run and its continuation: it changes nothing computed before.
 FREE = {
     *("out", "resume", "checkpoint_every", "data_dir", "manual_dir", "cache_gb", "jit"),
-    *("steps", "epochs", "patience", "learning_rate", "pretrain_learning_rate"),
+    *("steps", "epochs", "patience", "learning_rate", "pretrain_learning_rate", "decay"),
 }
 
 
@@ -104,8 +106,9 @@ class Run:
         now = json.loads(json.dumps(config))
         new = now["arguments"]
         changed = [f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if k not in FREE and old.get(k) != v]
-        if not changed and data != now["data"]:
-            changed = [f"{k} changed" for k in now["data"] if data.get(k) != now["data"][k]]
+        if not changed:
+            # Null is what has not been used yet, as the features of a run that stopped before its GAN.
+            changed = [f"{k} changed" for k, v in now["data"].items() if data.get(k) not in (None, v)]
         if changed:
             raise ValueError(
                 f"{self.folder} holds a run of another configuration: {'; '.join(changed)}. "
@@ -125,6 +128,34 @@ class History(keras.callbacks.Callback):
         # Keras hands out every number as a float.
         self.rows.append({"epoch": epoch, **logs, "step": int(logs["step"])})
         self.run.write_table("history.csv", self.rows)
+
+
+def start_from(run: Path, generator: keras.Model):
+    """Give a generator the weights of another run's, as ESRGAN starts from a generator trained on pixels.
+
+    Args:
+        run: a run folder, or its generator.keras.
+        generator: to be filled, of the same architecture.
+
+    Raises:
+        FileNotFoundError: there is no generator.keras.
+        ValueError: it cannot be read, or its weights have other shapes.
+    """
+    file = run / "generator.keras" if run.is_dir() else run
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such generator. Name the folder of a finished run with --init.")
+    try:
+        saved = keras.saving.load_model(file, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{file} cannot be read as a generator ({type(error).__name__}).") from error
+    old, new = ([(w.name, tuple(w.shape)) for w in model.weights] for model in (saved, generator))
+    differing = [f"{there} there, {here} here" for there, here in zip_longest(old, new) if there != here]
+    if differing:
+        raise ValueError(
+            f"{file} is another network: {len(differing)} of {len(new)} weights differ, the first is {differing[0]}. "
+            "Use its --variant, --scale, --filters, --blocks and --upsample, and images of its channels."
+        )
+    generator.set_weights(saved.get_weights())
 
 
 def _versions():

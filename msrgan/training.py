@@ -5,7 +5,9 @@ middle of an epoch; this loop does both. A run is a list of stages, each some st
 data is a stream addressed by the number of the step.
 """
 
+import itertools
 import json
+import operator
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,27 +79,30 @@ def use_xla(jit: str) -> bool:
 
 
 def learning_rates(
-    rate: float, steps: int, *, pretraining: tuple[float, int] = (0.0, 0)
+    rate: float, steps: int, *, decay: Sequence[tuple[float, float]] = (), pretraining: tuple[float, int] = (0.0, 0)
 ) -> keras.optimizers.schedules.PiecewiseConstantDecay:
-    """Make SRGAN's schedule (section 3.2): a rate for half of the steps, then a tenth of it.
+    """Make a schedule: a rate for the pre-training, then one that falls step by step.
 
     Args:
-        rate: of the first half.
-        steps: of the GAN.
+        rate: at the start of the `steps`.
+        steps: after the pre-training.
+        decay: (when, factor) pairs: at that fraction of the steps, or at that step where it is 1 or more, the rate is
+            multiplied by the factor. SRGAN (section 3.2) has ((0.5, 0.1),).
         pretraining: (rate, steps) before them.
     """
     before = pretraining[1]
+    starts = [0] + [int(at if at >= 1 else at * steps) for at, _ in decay]
+    rates = list(itertools.accumulate((factor for _, factor in decay), operator.mul, initial=rate))
     # A boundary is the last step of its rate, and steps count from 0.
-    boundaries = [before - 1, before + steps // 2 - 1]
-    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, [pretraining[0], rate, rate / 10])
+    return keras.optimizers.schedules.PiecewiseConstantDecay([before + n - 1 for n in starts], [pretraining[0], *rates])
 
 
-def adam(rate) -> keras.optimizers.Optimizer:
+def adam(rate, *, beta_2: float = 0.999) -> keras.optimizers.Optimizer:
     """Make an Adam optimizer, with dynamic loss scaling where the dtype policy is mixed_float16.
 
     Without it the gradients of small terms (gamma = 1e-5) are zero in half precision.
     """
-    optimizer = keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.Adam(rate, beta_2=beta_2)
     if keras.config.dtype_policy().compute_dtype == "float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

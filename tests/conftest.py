@@ -55,3 +55,8 @@ def script(name, *arguments, env=()):
     command = [sys.executable, str(ROOT / name), *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **dict(env)}, **pipes)
+
+
+def tiny(variant):
+    """Sizes of a variant's generator, as small as they get."""
+    return variant.sizes | {name: n for name, n in (("filters", 4), ("blocks", 1)) if name in variant.sizes}

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import tiny
 
 from msrgan import losses
 from msrgan.gan import SRGAN
@@ -10,12 +11,14 @@ from msrgan.variants import VARIANTS
 from vgg_micro.features import micro
 from vgg_micro.network import vgg19_micro
 
+ADVERSARIAL = [name for name, variant in VARIANTS.items() if variant.discriminator]
+
 
 def build(variant="srgan", *, features=None, rate=1e-3, **weights):
     """A tiny SRGAN and a batch; equal for equal arguments."""
     keras.utils.set_random_seed(1)
     chosen = VARIANTS[variant]
-    generator = chosen.generator(channels=1, scale=2, filters=4, blocks=1)
+    generator = chosen.generator(channels=1, scale=2, **tiny(chosen))
     model = SRGAN(generator, chosen.discriminator(channels=1, patch=16, filters=4))
     content = losses.content(features) if features else None
     objective = losses.Objective(content=content, adversarial=chosen.adversarial, **weights)
@@ -124,7 +127,7 @@ def test_average_warms_up():
         np.testing.assert_allclose(average, 0.999 * old + 0.001 * new, atol=1e-6)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ADVERSARIAL)
 def test_xla_gives_the_same_step(variant, vgg):
     features = micro(vgg)
     weights = {}
@@ -168,13 +171,33 @@ def test_half_precision_scales_the_loss_and_trains_on_small_terms():
 
 
 def test_learning_rate_schedule():
-    rates = learning_rates(1e-4, 10, pretraining=(3e-4, 4))
+    rates = learning_rates(1e-4, 10, decay=((0.5, 0.1),), pretraining=(3e-4, 4))
     found = [float(rates(k)) for k in range(14)]
     assert found == pytest.approx([3e-4] * 4 + [1e-4] * 5 + [1e-5] * 5)
+    assert [float(learning_rates(1e-4, 10)(k)) for k in (0, 9, 99)] == pytest.approx([1e-4] * 3)
+    # A fraction of the steps, and a step.
+    halved = learning_rates(1.0, 100, decay=((0.25, 0.5), (30, 0.5)))
+    assert [float(halved(k)) for k in (24, 25, 29, 30)] == [1, 0.5, 0.5, 0.25]
 
 
-def test_discriminator_learns_to_tell_real_from_fake():
-    model, batch = build("msrgan", rate=3e-3)
+def test_labels_are_smoothed_evenly_and_anew_at_every_step():
+    model, batch = build("realtime", rate=0.0)
+    u = np.concatenate([model._noise(4)])
+    assert u.shape == (2, 4, 1)
+    # By hand: multiples of 1 / g and 1 / g^2, where g = 1.3247 is the root of g^3 = g + 1.
+    g = 1.32471795724474602596
+    for row, step in zip(u[..., 0], (1 / g, 1 / g**2), strict=True):
+        np.testing.assert_allclose(row, np.arange(4) * step % 1, atol=1e-6)
+    first, second = (float(model.train_step(batch)["d_loss"]) for _ in range(2))
+    assert first != second
+    model.discriminator_optimizer.iterations.assign(1000)
+    later = model._noise(4)[0, :, 0]
+    np.testing.assert_allclose(later, np.arange(4000, 4004) / g % 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ADVERSARIAL)
+def test_discriminator_learns_to_tell_real_from_fake(variant):
+    model, batch = build(variant, rate=3e-3)
     step = tf.function(model.train_step)
     margins = [float(step(batch)["d_margin"]) for _ in range(40)]
     assert np.mean(margins[-5:]) > 0.5 > abs(margins[0])

@@ -33,16 +33,17 @@ def test_content_sums_the_mean_squared_differences_of_the_maps():
 
     hr, sr = np.zeros((1, 4, 4, 1), "float32"), np.ones((1, 4, 4, 1), "float32")
     assert float(losses.content(features)(hr, sr)) == pytest.approx(1 + 100)
+    assert float(losses.content(features, losses.l1)(hr, sr)) == pytest.approx(1 + 10)
 
 
 def test_least_squares():
-    generator, discriminator = losses.LEAST_SQUARES
+    generator, discriminator, _ = losses.LEAST_SQUARES
     assert float(generator(REAL, FAKE)) == pytest.approx((4 + 0) / 2)
     assert float(discriminator(REAL, FAKE)) == pytest.approx((1 + 1) / 2 + (0 + 4) / 2)
 
 
 def test_cross_entropy():
-    generator, discriminator = losses.CROSS_ENTROPY
+    generator, discriminator, _ = losses.CROSS_ENTROPY
     assert float(generator(REAL, FAKE)) == pytest.approx(-(log_sigmoid(-1) + log_sigmoid(1)) / 2)
     real = -(log_sigmoid(2) + log_sigmoid(0)) / 2
     fake = -(log_sigmoid(1) + log_sigmoid(-1)) / 2
@@ -51,11 +52,11 @@ def test_cross_entropy():
 
 def test_cross_entropy_stays_finite_for_large_logits():
     large = np.array([[1e4], [-1e4]], "float32")
-    assert all(np.isfinite(float(f(large, -large))) for f in losses.CROSS_ENTROPY)
+    assert all(np.isfinite(float(f(large, -large))) for f in losses.CROSS_ENTROPY[:2])
 
 
 def test_relativistic_average():
-    generator, discriminator = losses.RELATIVISTIC
+    generator, discriminator, _ = losses.RELATIVISTIC
     real, fake = REAL - 0.0, FAKE - 1.0  # minus the mean of the other
     d = -(log_sigmoid(real[0, 0]) + log_sigmoid(real[1, 0])) / 2
     d -= (log_sigmoid(-fake[0, 0]) + log_sigmoid(-fake[1, 0])) / 2
@@ -63,6 +64,17 @@ def test_relativistic_average():
     g -= (log_sigmoid(-real[0, 0]) + log_sigmoid(-real[1, 0])) / 2
     assert float(discriminator(REAL, FAKE)) == pytest.approx(d / 2)
     assert float(generator(REAL, FAKE)) == pytest.approx(g / 2)
+
+
+def test_smoothed_labels():
+    def entropy(label, logit):
+        return -(label * log_sigmoid(logit) + (1 - label) * log_sigmoid(-logit))
+
+    u = np.array([[[0.1], [0.2]], [[0.05], [0.15]]], "float32")
+    expected = (entropy(0.9, 2) + entropy(0.8, 0) + entropy(0.05, -1) + entropy(0.15, 1)) / 2
+    hard = losses.SMOOTHED_CROSS_ENTROPY.discriminator(REAL, FAKE)
+    assert float(hard + losses.smoothed(REAL, FAKE, u)) == pytest.approx(expected, rel=1e-5)
+    assert (losses.SMOOTHED_CROSS_ENTROPY.smoothing, losses.CROSS_ENTROPY.smoothing) == (0.2, 0.0)
 
 
 def test_default_weights_are_the_projects():

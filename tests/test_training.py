@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, script
+from conftest import ROOT, script, tiny
 
 import msrgan.networks  # noqa: F401  registers the layers
 import train_srgan
@@ -222,7 +222,7 @@ def fit_srgan(folder, distribution):
     keras.utils.set_random_seed(0)
     variant = VARIANTS["srgan"]
     with distribution.scope():
-        generator = variant.generator(channels=1, scale=2, filters=4, blocks=1)
+        generator = variant.generator(channels=1, scale=2, **tiny(variant))
         model = gan.SRGAN(generator, variant.discriminator(channels=1, patch=32, filters=4))
         # Plain descent shows the size of a gradient; Adam would hide a loss that is twice as large.
         optimizers = keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1)

@@ -7,7 +7,8 @@ arXiv 1609.04802, figure 4.
 import keras
 from keras import layers
 
-from msrgan.networks.phases import Bicubic, DepthToSpace, NearestConv2D, PhaseConv2D, PReLU
+from msrgan.networks.phases import DepthToSpace, NearestConv2D, PhaseConv2D, PReLU
+from msrgan.networks.skip import add_image, one_of, output_layer
 
 
 def srresnet(
@@ -66,11 +67,10 @@ def srresnet(
     Raises:
         ValueError: an argument has none of these values, or ``widths`` does not fit.
     """
-    _one_of("scale", scale, (2, 4, 8))
-    _one_of("batch_norm", batch_norm, (True, False, "body"))
-    _one_of("upsample", upsample, ("subpixel", "resize", "transpose"))
-    _one_of("image_skip", image_skip, ("bicubic", "none"))
-    stages = {2: 1, 4: 2, 8: 3}[scale]
+    one_of("scale", scale, (2, 4, 8))
+    one_of("batch_norm", batch_norm, (True, False, "body"))
+    one_of("upsample", upsample, ("subpixel", "resize", "transpose"))
+    stages = scale.bit_length() - 1
     subpixel = upsample == "subpixel"
     widths = tuple(widths or (4 * filters if subpixel else filters,) * stages)
     if len(widths) != stages or (subpixel and any(width % 4 for width in widths)):
@@ -103,8 +103,7 @@ def srresnet(
             x = layers.Dropout(dropout, name="upsample1_dropout")(x)
         x = _activation(tail_activation, f"upsample{i}_act", phases)(x)
 
-    # float32 under every policy: half precision shows as steps in an image.
-    last = {"use_bias": use_bias, "kernel_initializer": _last_initializer(image_skip), "dtype": "float32"}
+    last = {"use_bias": use_bias, **output_layer(image_skip)}
     if phases == 4:
         x = PhaseConv2D(channels, kernel, name="output_conv", **last)(x)
         x = DepthToSpace(2, name=f"shuffle{stages}", dtype="float32")(x)
@@ -112,9 +111,7 @@ def srresnet(
         x = layers.Conv2D(channels, kernel, padding="same", name="output_conv", **last)(x)
     if output_activation:
         x = layers.Activation(output_activation, name="output_act", dtype="float32")(x)
-    if image_skip == "bicubic":
-        enlarged = Bicubic(scale, name="image_skip", dtype="float32")(image)
-        x = layers.Add(name="output", dtype="float32")([enlarged, x])
+    x = add_image(x, image, image_skip=image_skip, scale=scale)
     return keras.Model(image, x, name="srresnet")
 
 
@@ -125,7 +122,7 @@ def batch_normalization(name):
 
 
 def _activation(kind, name, phases=1):
-    _one_of("An activation", kind, ("prelu", "leaky_relu"))
+    one_of("An activation", kind, ("prelu", "leaky_relu"))
     return PReLU(phases, name=name) if kind == "prelu" else layers.LeakyReLU(0.2, name=name)
 
 
@@ -136,15 +133,3 @@ def _upsampling_conv(kind, width, use_bias, name):
         return NearestConv2D(width, use_bias=use_bias, name=name)
     # A kernel divisible by the stride reaches every pixel equally often (Odena et al. 2016).
     return layers.Conv2DTranspose(width, 4, strides=2, padding="same", use_bias=use_bias, name=name)
-
-
-def _last_initializer(image_skip):
-    if image_skip == "none":
-        return "glorot_uniform"
-    # The network starts close to bicubic. Not at it: a zero kernel would give the body no gradient at first.
-    return keras.initializers.VarianceScaling(1e-4)
-
-
-def _one_of(name, value, values):
-    if value not in values:
-        raise ValueError(f"{name} must be one of {values}. Received: {value!r}.")

@@ -1,0 +1,106 @@
+"""Every published system: its sizes, its settings, two steps and an export at every scale."""
+
+import inspect
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import tiny
+
+import msrgan
+from msrgan.gan import SRGAN
+from msrgan.losses import Objective
+from msrgan.variants import TRAINING, VARIANTS, settings
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_two_steps_and_an_export(name, scale, tmp_path):
+    variant = VARIANTS[name]
+    generator = variant.generator(channels=1, scale=scale, **tiny(variant))
+    lr = np.random.default_rng(0).normal(size=(2, 32 // scale, 32 // scale, 1)).astype("float32")
+    batch = lr, lr.repeat(scale, axis=1).repeat(scale, axis=2)
+    before = [w.copy() for w in generator.get_weights()]
+    if variant.discriminator:
+        model = SRGAN(generator, variant.discriminator(channels=1, patch=32, filters=4))
+        objective = Objective(adversarial=variant.adversarial)
+        model.compile(objective, keras.optimizers.Adam(), keras.optimizers.Adam())
+        steps = model.pretrain_step, model.train_step
+    else:
+        model = SRGAN(generator)
+        model.compile(Objective(), keras.optimizers.Adam())
+        steps = (model.pretrain_step,) * 2
+    for step in steps:
+        assert all(np.isfinite(float(v)) for v in step(batch).values())
+        model.update_average()
+    trained = {w.path for w in generator.trainable_weights}
+    after = zip(generator.weights, before, strict=True)
+    assert all(not np.array_equal(w.numpy(), old) for w, old in after if w.path in trained)
+    msrgan.export(model.averaged, tmp_path / "model")
+    x = np.random.default_rng(1).uniform(size=(1, 9, 7, 1)).astype("float32")
+    served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"](image=tf.constant(x))
+    assert served["upscaled"].shape == (1, 9 * scale, 7 * scale, 1)
+    np.testing.assert_allclose(served["upscaled"] * 2 - 1, model.averaged(x * 2 - 1), atol=1e-4)
+    assert json.loads((tmp_path / "model" / "msrgan.json").read_text())["scale"] == scale
+
+
+def test_parameters_of_the_default_generators():
+    counts = {n: v.generator(channels=3, scale=4, **v.sizes).count_params() for n, v in VARIANTS.items()}
+    conv = 9 * 64 * 64 + 64
+    realtime = (81 * 3 * 64 + 64 + 64) + 16 * (2 * conv + 64) + conv + 2 * conv + (81 * 64 * 3 + 3)
+    assert counts == {
+        "msrgan": 1_334_272 + 31 * 2 * 64,
+        "srgan": 1_548_547 + 33 * 2 * 64,
+        "realtime": realtime,
+        "esrgan": 16_697_987,
+        "srcnn": 81 * 3 * 64 + 64 + 64 * 32 + 32 + 25 * 32 * 3 + 3,
+    }
+
+
+@pytest.mark.parametrize("name", ["msrgan", "srgan", "realtime"])
+@pytest.mark.parametrize("upsample", ["subpixel", "resize", "transpose"])
+def test_every_upsampling_and_its_widths(name, upsample):
+    variant = VARIANTS[name]
+    sizes = tiny(variant) | {"upsample": upsample, "widths": (8, 12)}
+    generator = variant.generator(channels=2, scale=4, **sizes)
+    assert generator(np.zeros((1, 5, 6, 2), "float32")).shape == (1, 20, 24, 2)
+    assert generator.get_layer("upsample2_conv").filters == 12
+
+
+def test_batch_norm_of_a_variant_is_chosen():
+    for value, norms in (("on", 3), ("off", 0), ("body", 1)):
+        sizes = tiny(VARIANTS["realtime"]) | {"batch_norm": value}
+        network = VARIANTS["realtime"].generator(channels=1, scale=2, **sizes)
+        assert sum(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers) == norms
+
+
+def test_settings_are_the_published_ones_until_flags_override_them():
+    sizes, training, ignored = settings(VARIANTS["esrgan"], {"alpha": None, "gamma": 0.0, "blocks": 3, "seed": 1})
+    assert sizes == {"filters": 64, "blocks": 3, "image_skip": "bicubic"}
+    weights = {"alpha": 1e-2, "beta": 1.0, "gamma": 0.0, "pixel_loss": "l1", "content_loss": "l1"}
+    assert {k: training[k] for k in weights} == weights
+    assert training["vgg_layers"] == ("block5_conv4",)
+    assert training["adam_beta_2"] == 0.99
+    assert set(training) == set(TRAINING)
+    assert ignored == []
+
+
+def test_what_a_variant_lacks_is_told():
+    chosen = {"filters": 8, "widths": (8, 8), "beta": 0.1, "alpha": 2.0, "dropout": None}
+    sizes, training, ignored = settings(VARIANTS["srcnn"], chosen)
+    assert ignored == ["beta", "filters", "widths"]
+    assert sizes == {"image_skip": "bicubic"}
+    assert (training["alpha"], training["beta"]) == (2.0, 0.006)
+    assert settings(VARIANTS["esrgan"], chosen)[2] == ["widths"]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_name_settings_that_exist(name):
+    variant = VARIANTS[name]
+    assert set(variant.training) <= set(TRAINING)
+    weights = {"alpha": 1.0, "beta": 0.006, "gamma": 1e-5}
+    assert inspect.signature(Objective).parameters["beta"].default == weights["beta"]
+    if name == "msrgan":
+        assert {k: TRAINING[k] for k in weights} == weights
