@@ -24,8 +24,8 @@ def parse(argv=None) -> argparse.Namespace:
     loss.add_argument("--gamma", type=non_negative, help="weight of the adversarial loss (msrgan 1e-5)")
     loss.add_argument("--pixel-loss", choices=("mse", "l1"))
     loss.add_argument("--content-loss", choices=("mse", "l1"), help="distance of two feature maps")
-    loss.add_argument("--vgg", help="run of train_vgg.py, vgg.keras file, imagenet, or none (msrgan runs/vgg)")
-    loss.add_argument("--vgg-weights", metavar="FILE", help="of --vgg imagenet, instead of downloading them")
+    loss.add_argument("--vgg", help="run of train_vgg.py, vgg.keras file, imagenet, or none (runs/vgg)")
+    loss.add_argument("--vgg-weights", metavar="FILE", help="of --vgg imagenet, instead of a download")
     loss.add_argument(
         "--vgg-layers", nargs="+", metavar="LAYER", help="block5_conv4 is before, block5_conv4_act after activation"
     )
@@ -102,8 +102,10 @@ def train(options: argparse.Namespace):
     found = survey(datasets.load(options.data, "train", **where))
     held_out = survey(datasets.load(options.data, "validation", **where))
     check_patch(found, options.patch_size)
-    paired = check_pairs(found, options.scale) and check_pairs(held_out, options.scale)
+    for part in (found, held_out):
+        check_pairs(part, options.scale)
     degradation = make(options.degradation)
+    options.degradation = "acquired" if found.pairs else degradation.spec
     channels = common_channels(found, held_out)
     window = shuffle_window(found, int(options.cache_gb * 2**30))
     if features and features.channels != channels and channels != 1:
@@ -127,7 +129,7 @@ def train(options: argparse.Namespace):
         | {
             "command": "train_srgan",
             "shuffle_window": window,
-            "degradation": "acquired" if paired else degradation.spec,
+            "degradation": options.degradation,
         },
         data=identity(found, held_out) | {"features": features.fingerprint if features else None},
         resume=options.resume,
@@ -185,7 +187,7 @@ def train(options: argparse.Namespace):
     loop.run([samples, run.history(step), callbacks.Report(loop, HINT), log])
     metadata = {
         "normalization": options.normalize,
-        "degradation": "acquired" if paired else degradation.spec,
+        "degradation": options.degradation,
         "training_hashes": found.hashes,
         "variant": options.variant,
         "data": options.data,

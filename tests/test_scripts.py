@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import spots
+from PIL import Image
 
 import msrgan
 import train_srgan
 import train_vgg
+from msrgan.degradation import make
+from msrgan.variants import TRAINING, VARIANTS
 
 VGG = ["--width", "0.03125", "--image-size", "32", "--epochs", "1", "--batch-size", "4"]
 SRGAN = ["--filters", "4", "--blocks", "1", "--patch-size", "16", "--batch-size", "2"]
@@ -45,7 +48,7 @@ def test_stage_1_leaves_a_network_and_its_scores(vgg):
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1"} <= set(table(vgg / "history.csv")[0])
 
 
-@pytest.mark.parametrize("variant", ["msrgan", "srgan"])
+@pytest.mark.parametrize("variant", ["msrgan", "srgan", "realtime", "esrgan"])
 def test_stage_2_leaves_a_model_that_upscales(variant, vgg, image_folder, tmp_path):
     out = tmp_path / "run"
     arguments = [
@@ -73,7 +76,15 @@ def test_stage_2_leaves_a_model_that_upscales(variant, vgg, image_folder, tmp_pa
     ):
         assert np.isfinite(float(gan[name]))
     assert float(gan["norm_content"]) > 0
-    assert sorted(p.name for p in (out / "samples").iterdir()) == ["step_0000002.png", "step_0000004.png"]
+    pictures = ["run.gif", "step_0000002.png", "step_0000004.png"]
+    assert sorted(p.name for p in (out / "samples").iterdir()) == pictures
+    with Image.open(out / "samples" / "run.gif") as film, Image.open(out / "samples" / "step_0000002.png") as first:
+        assert film.n_frames == 2
+        assert (film.width, film.height) >= first.size
+    arguments = json.loads((out / "config.json").read_text())["arguments"]
+    chosen = VARIANTS[variant]
+    published = chosen.sizes | TRAINING | chosen.training | {"filters": 4, "blocks": 1, "vgg": str(vgg)}
+    assert {name: arguments[name] for name in published} == json.loads(json.dumps(published))
     model = msrgan.load(out)
     image = spots(3, size=20)
     assert msrgan.upscale(model, image).shape == (80, 80, 3)
@@ -82,6 +93,63 @@ def test_stage_2_leaves_a_model_that_upscales(variant, vgg, image_folder, tmp_pa
     generator = keras.saving.load_model(out / "generator.keras")
     lr = np.random.default_rng(0).normal(size=(1, 9, 11, 3)).astype("float32")
     np.testing.assert_allclose(model((lr + 1) / 2) * 2 - 1, generator(lr), atol=1e-4)
+
+
+def test_srcnn_goes_on_with_pixels_and_names_what_it_lacks(image_folder, tmp_path, capfd):
+    arguments = ["--data", str(image_folder), "--variant", "srcnn", "--out", str(tmp_path), *SRGAN, "--beta", "1"]
+    assert train_srgan.main(arguments) == 0
+    assert "srcnn has no --beta, --blocks, --filters: ignored." in capfd.readouterr().out
+    rows = table(tmp_path / "history.csv")
+    assert [(row["stage"], row["step"]) for row in rows] == [("pixel", "2"), ("pixel", "4")]
+    arguments = json.loads((tmp_path / "config.json").read_text())["arguments"]
+    assert (arguments["filters"], arguments["pixel_loss"], arguments["image_skip"]) == (None, "mse", "bicubic")
+
+
+def test_a_run_without_gan_goes_on_with_one(vgg, image_folder, tmp_path):
+    arguments = ["--data", str(image_folder), "--vgg", str(vgg), "--out", str(tmp_path), *SRGAN, "--steps"]
+    assert train_srgan.main([*arguments, "0"]) == 0
+    assert [row["stage"] for row in table(tmp_path / "history.csv")] == ["pixel"]
+    assert train_srgan.main([*arguments, "2"]) == 0
+    pixel, gan = table(tmp_path / "history.csv")
+    assert gan["stage"] == "gan"
+    assert float(gan["norm_content"]) > 0
+
+
+def test_a_generator_starts_from_another_run(grey, tmp_path, capfd):
+    common = ["--data", str(grey), "--vgg", "none", *SRGAN, "--steps", "0", "--scale", "2"]
+    assert train_srgan.main([*common, "--out", str(tmp_path / "first")]) == 0
+    start = ["--init", str(tmp_path / "first"), "--pretrain-steps", "0"]
+    assert train_srgan.main([*common, *start, "--out", str(tmp_path / "second")]) == 0
+    first, second = (
+        keras.saving.load_model(tmp_path / n / "generator.keras").get_weights() for n in ("first", "second")
+    )
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+    capfd.readouterr()
+    assert_refused(train_srgan.main, [*common, *start, "--filters", 8], tmp_path / "third", capfd, "is another network")
+    start[1] = str(tmp_path / "nowhere")
+    assert_refused(train_srgan.main, [*common, *start], tmp_path / "third", capfd, "no such generator")
+    (tmp_path / "damaged.keras").write_bytes(b"PK")
+    start[1] = str(tmp_path / "damaged.keras")
+    assert_refused(train_srgan.main, [*common, *start], tmp_path / "third", capfd, "cannot be read as a generator")
+
+
+def test_imagenet_features_from_a_file(image_folder, tmp_path, capfd):
+    weights = tmp_path / "vgg19.weights.h5"
+    keras.applications.VGG19(include_top=False, weights=None).save_weights(weights)
+    arguments = ["--data", str(image_folder), "--variant", "esrgan", "--vgg", "imagenet", "--vgg-weights"]
+    out = tmp_path / "run"
+    assert train_srgan.main([*map(str, arguments), str(weights), "--out", str(out), *SRGAN]) == 0
+    assert float(table(out / "history.csv")[1]["norm_content"]) > 0
+    nowhere = [*arguments, tmp_path / "nowhere.h5", *SRGAN]
+    assert_refused(train_srgan.main, nowhere, tmp_path / "other", capfd, "no such file of VGG19 weights")
+    layers = [*arguments, weights, "--vgg-layers", "block9_conv1", *SRGAN]
+    assert_refused(train_srgan.main, layers, tmp_path / "other", capfd, "Received: 'block9_conv1'")
+
+
+def test_an_adversarial_loss_alone_is_refused(grey, tmp_path, capfd):
+    arguments = ["--data", grey, "--vgg", "none", "--variant", "srgan", *SRGAN]
+    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "Add --alpha 1")
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -96,14 +164,24 @@ def test_other_channels_and_depths(channels, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "flag", [("--crop", "grid"), ("--normalize", "range"), ("--degradation", "thesis"), ("--jit", "on")]
+    "flag",
+    [
+        ("--crop", "grid"),
+        ("--normalize", "range"),
+        ("--degradation", "thesis"),
+        ("--degradation", "gaussian:sigma=0.75"),
+        ("--degradation", "microscope"),
+        ("--jit", "on"),
+        ("--decay", "0.5:0.1", "7:0.5"),
+    ],
 )
 def test_other_ways_to_make_pairs(flag, image_folder, tmp_path):
     arguments = ["--data", str(image_folder), "--vgg", "none", "--out", str(tmp_path), *SRGAN, *flag]
     assert train_srgan.main(arguments) == 0
     metadata = json.loads((tmp_path / "model" / "msrgan.json").read_text())
     assert metadata["normalization"] == ("range" if flag[1] == "range" else "percentile")
-    assert metadata["degradation"] == ("thesis" if flag[1] == "thesis" else "bicubic")
+    degradation = make(flag[1] if flag[0] == "--degradation" else "bicubic")
+    assert make(metadata["degradation"]) == degradation
 
 
 def assert_refused(main, arguments, out, capfd, message):

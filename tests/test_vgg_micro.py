@@ -1,5 +1,6 @@
 """mini-VGG19 and the feature extractors of the content loss."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -84,6 +85,12 @@ def test_micro_takes_images_of_any_size_and_repeats_grey_ones(vgg):
         extract(images(1, 32, 32, 2))
 
 
+def test_one_layer_is_a_list_of_one_map(vgg):
+    x = images(2, 32, 32, 3)
+    (alone,) = features.micro(vgg, layers=("block5_conv4_act",))(x)
+    np.testing.assert_allclose(alone, features.micro(vgg)(x)[-1], atol=1e-6)
+
+
 def test_features_are_frozen_and_not_tracked(vgg):
     extract = features.micro(vgg)
 
@@ -143,6 +150,30 @@ def test_imagenet_preprocesses_like_keras_and_divides_by_12_75(tmp_path):
     np.testing.assert_array_equal(np.maximum(before, 0), after)
 
 
+def write_legacy_weights(model, file):
+    """Write weights as keras-applications distributes them: a group a layer, named in attributes."""
+    with h5py.File(file, "w") as f:
+        f.attrs["layer_names"] = np.array([layer.name for layer in model.layers], "S")
+        for layer in model.layers:
+            group = f.create_group(layer.name)
+            names = [f"{layer.name}/{weight.name}:0" for weight in layer.weights]
+            group.attrs["weight_names"] = np.array(names, "S")
+            for name, weight in zip(names, layer.get_weights(), strict=True):
+                group.create_dataset(name, data=weight)
+
+
+def test_imagenet_reads_the_file_that_keras_applications_distributes(tmp_path):
+    keras.utils.set_random_seed(1)
+    vgg = keras.applications.VGG19(include_top=False, weights=None, input_shape=(None, None, 3))
+    write_legacy_weights(vgg, tmp_path / "notop.h5")
+    vgg.save_weights(tmp_path / "notop.weights.h5")
+    old, new = (features.imagenet(tmp_path / name) for name in ("notop.h5", "notop.weights.h5"))
+    assert old.fingerprint == new.fingerprint
+    (tmp_path / "damaged.h5").write_bytes((tmp_path / "notop.h5").read_bytes()[:5000])
+    with pytest.raises(ValueError, match="damaged.h5: must hold weights of VGG19"):
+        features.imagenet(tmp_path / "damaged.h5")
+
+
 def test_imagenet_without_its_weights_names_the_option(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no such file of VGG19 weights. Check the name"):
         features.imagenet(tmp_path / "none.h5")
@@ -151,5 +182,5 @@ def test_imagenet_without_its_weights_names_the_option(tmp_path, monkeypatch):
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "VGG19", unreachable)
-    with pytest.raises(FileNotFoundError, match="cannot be downloaded.*as `weights`"):
+    with pytest.raises(FileNotFoundError, match="cannot be downloaded.*with --vgg-weights FILE"):
         features.imagenet()

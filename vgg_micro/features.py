@@ -61,7 +61,7 @@ class Features:
             images = ops.repeat(images, self.channels, axis=-1)
         if self._preprocess is not None:
             images = self._preprocess(images)
-        maps = self._model(images, training=False)
+        maps = keras.tree.flatten(self._model(images, training=False))  # one output comes without its list
         return [self._scale * ops.cast(x, "float32") for x in maps]
 
 
@@ -139,9 +139,9 @@ def _imagenet_vgg19(weights):
         if weights != "imagenet":
             raise ValueError(f"{weights}: must hold weights of VGG19(include_top=False). {error}") from error
         raise FileNotFoundError(
-            "The ImageNet weights of VGG19 cannot be downloaded. Get the file "
-            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 of keras-applications elsewhere and name it "
-            f"as `weights`. {error}"
+            "The ImageNet weights of VGG19 cannot be downloaded. Give a copy of them, "
+            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 of keras-applications, with --vgg-weights FILE, or name "
+            f"other features with --vgg. {error}"
         ) from error
     # Activations of ImageNet VGG19 reach tens of thousands: float16 would overflow, bfloat16 does not.
     policy = keras.config.dtype_policy()
