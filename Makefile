@@ -1,6 +1,7 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
 # make lint   check style
+# make lineage run the five published systems, tiny (long)
 # make bench  compare speeds side by side (long; --torch-python names a Python that has PyTorch)
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := .venv/bin
 DEMO := runs/demo
 BENCH ?=
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint lineage bench clean
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'
@@ -35,6 +36,9 @@ test: .venv/installed-dev
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lineage: .venv/installed
+	$(BIN)/python examples/lineage.py
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/phases.py

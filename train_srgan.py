@@ -74,16 +74,18 @@ def parse(argv=None) -> argparse.Namespace:
 def train(options: argparse.Namespace):
     """Run stage 2; leaves model/ (SavedModel), generator.keras, samples and history in the run folder."""
     distribution = set_up(options)  # first: workers connect before anything else
+    import keras
+
     import msrgan
     from msrgan import callbacks, datasets
     from msrgan.degradation import make
     from msrgan.evaluation.validation import Validation
     from msrgan.files import atomic
     from msrgan.pipeline import sr_pairs
-    from msrgan.run import Run
+    from msrgan.run import Run, start_from
     from msrgan.survey import check_pairs, check_patch, common_channels, identity, shuffle_window, survey
     from msrgan.training import Loop, Stage, is_chief, use_xla
-    from msrgan.variants import VARIANTS, settings
+    from msrgan.variants import VARIANTS, build, settings
 
     chief = is_chief()
     say = print if chief else lambda *_: None
@@ -92,6 +94,7 @@ def train(options: argparse.Namespace):
     if ignored:
         say(f"{options.variant} has no {', '.join('--' + n.replace('_', '-') for n in ignored)}: ignored.")
     vars(options).update(dict.fromkeys(ignored), **sizes, **training)
+    degradation = make(options.degradation)
     with distribution.scope():
         features = _features(options) if variant.discriminator and options.steps else None
     if options.patch_size % options.scale:
@@ -104,7 +107,6 @@ def train(options: argparse.Namespace):
     check_patch(found, options.patch_size)
     for part in (found, held_out):
         check_pairs(part, options.scale)
-    degradation = make(options.degradation)
     options.degradation = "acquired" if found.pairs else degradation.spec
     channels = common_channels(found, held_out)
     window = shuffle_window(found, int(options.cache_gb * 2**30))
@@ -121,16 +123,24 @@ def train(options: argparse.Namespace):
         channels=channels,
         normalization=options.normalize,
     )
+    keras.utils.set_random_seed(options.seed)  # preparing a set draws random numbers too
     with distribution.scope():
-        model = _model(options, variant, sizes, channels, features)
+        model = build(
+            variant,
+            sizes,
+            training,
+            channels=channels,
+            scale=options.scale,
+            patch=options.patch_size,
+            features=features,
+            pretrain_steps=options.pretrain_steps,
+            steps=options.steps,
+        )
+        if options.init:
+            start_from(options.init, model.generator, model.averaged)
     run = Run(
         options.out,
-        arguments=vars(options)
-        | {
-            "command": "train_srgan",
-            "shuffle_window": window,
-            "degradation": options.degradation,
-        },
+        arguments=vars(options) | {"command": "train_srgan", "shuffle_window": window},
         data=identity(found, held_out) | {"features": features.fingerprint if features else None},
         resume=options.resume,
         writes=chief,
@@ -213,39 +223,6 @@ def _features(options):
     if options.vgg == "imagenet":
         return imagenet(options.vgg_weights or "imagenet", layers=options.vgg_layers)
     return micro(Path(options.vgg), layers=options.vgg_layers)
-
-
-def _model(options, variant, sizes, channels, features):
-    """Build the networks, their objective and their optimizers."""
-    from msrgan import losses
-    from msrgan.gan import SRGAN
-    from msrgan.run import start_from
-    from msrgan.training import adam, learning_rates
-
-    generator = variant.generator(channels=channels, scale=options.scale, **sizes)
-    if options.init:
-        start_from(options.init, generator)
-    rate, steps, decays = options.learning_rate, options.steps, options.decay
-    pretraining = (options.pretrain_learning_rate, options.pretrain_steps)
-    rates = learning_rates(rate, steps, decay=decays, pretraining=pretraining)
-    if variant.discriminator is None:
-        model = SRGAN(generator)
-        model.compile(
-            losses.Objective(losses.PIXEL_LOSSES[options.pixel_loss]), adam(rates, beta_2=options.adam_beta_2)
-        )
-        return model
-    model = SRGAN(generator, variant.discriminator(channels=channels, patch=options.patch_size))
-    objective = losses.Objective(
-        pixel=losses.PIXEL_LOSSES[options.pixel_loss],
-        content=losses.content(features, losses.PIXEL_LOSSES[options.content_loss]) if features else None,
-        adversarial=variant.adversarial,
-        alpha=options.alpha,
-        beta=options.beta,
-        gamma=options.gamma,
-    )
-    d_rates = learning_rates(rate, steps, decay=decays)
-    model.compile(objective, *(adam(r, beta_2=options.adam_beta_2) for r in (rates, d_rates)))
-    return model
 
 
 def main(argv=None) -> int:

@@ -1,4 +1,4 @@
-"""Stage 1: train a mini-VGG19 from scratch to classify protein localisation."""
+"""Stage 1: train a mini-VGG19 from scratch to classify images, by protein localisation for instance."""
 
 import argparse
 import sys
@@ -28,8 +28,9 @@ def parse(argv=None) -> argparse.Namespace:
 
 
 def train(options: argparse.Namespace):
-    """Run stage 1; leaves vgg.keras, the scores and the confusion matrix in the run folder."""
+    """Run stage 1; leaves vgg.keras, the scores of every class and a picture of them in the run folder."""
     distribution = set_up(options)  # first: workers connect before anything else
+    import keras
     import tensorflow as tf
 
     from msrgan import callbacks, datasets
@@ -37,9 +38,10 @@ def train(options: argparse.Namespace):
     from msrgan.run import Run
     from msrgan.survey import common_channels, identity, shuffle_window, survey
     from msrgan.training import Loop, Progress, Stage, adam, is_chief, use_xla
-    from vgg_micro.classifier import Classifier, confusion, scores, write_scores
+    from vgg_micro.classifier import Classifier, classify, scores, write_scores
     from vgg_micro.data import evaluation, labelled
     from vgg_micro.network import vgg19_micro
+    from vgg_micro.tasks import task_of
 
     chief = is_chief()
     where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
@@ -53,11 +55,13 @@ def train(options: argparse.Namespace):
     if not batch_size:
         raise ValueError(f"{len(training.ids)} training images are too few for {replicas} replicas. Use fewer.")
     channels = common_channels(training, held_out)
+    task = task_of(training.images, len(names))
     window = shuffle_window(training, int(options.cache_gb * 2**30))
     steps_per_epoch = max(1, len(training.ids) // batch_size)
+    keras.utils.set_random_seed(options.seed)  # anew: TFDS draws numbers when it prepares a set
     with distribution.scope():
         network = vgg19_micro(classes=len(names), channels=channels, width=options.width, image_size=options.image_size)
-        model = Classifier(network)
+        model = Classifier(network, task)
         model.compile(adam(options.learning_rate))
     run = Run(
         options.out,
@@ -90,8 +94,8 @@ def train(options: argparse.Namespace):
     predict = tf.function(lambda images: network(images, training=False))
 
     def validate():
-        matrix, loss = confusion(predict, checks, len(names))
-        found = scores(matrix)
+        table, loss = classify(predict, checks, task)
+        found = scores(task, table)
         return {"val_loss": loss, "val_accuracy": found["accuracy"], "val_macro_f1": found["macro_f1"]}
 
     progress = Progress()
@@ -126,15 +130,15 @@ def train(options: argparse.Namespace):
     if not chief:
         return
     network.load_weights(best)
-    matrix, _ = confusion(predict, checks, len(names))
-    write_scores(matrix, names, run.folder)
+    table, _ = classify(predict, checks, task)
+    write_scores(task, table, names, run.folder)
     run.write_json("classes.json", list(names))
     with atomic(run.folder / "vgg.keras") as file:
         network.save(file)
-    found = scores(matrix)
+    found = scores(task, table)
     print(
-        f"Best epoch {progress.memory['best_epoch']}: accuracy {found['accuracy']:.3f}, "
-        f"macro-F1 {found['macro_f1']:.3f}. See {run.folder}: vgg.keras, confusion.png, per_class.csv."
+        f"Best epoch {progress.memory['best_epoch']}: accuracy {found['accuracy']:.3f} ({task.accuracy}), "
+        f"macro-F1 {found['macro_f1']:.3f}. See {run.folder}: vgg.keras, {task.picture}, per_class.csv."
     )
 
 

@@ -50,16 +50,17 @@ def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=Tru
         order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         return builder.as_dataset(split=split, shuffle_files=False, read_config=order)
 
-    from msrgan.datasets import folder
+    from msrgan.datasets import folder, pairs
 
-    return folder.load(_folder(data), split, labels=labels)
+    kind = pairs if pairs.is_paired(_folder(data)) else folder
+    return kind.load(_folder(data), split, labels=labels)
 
 
 def class_names(data, *, manual_dir=None, data_dir=None, chief=True):
     """Return the class names of a labelled set, in the order of its labels; errors as for `load`."""
     if is_registered(data):
-        features = _prepared(data, manual_dir, data_dir, chief).info.features
-        return tuple(features["label"].names)
+        label = _prepared(data, manual_dir, data_dir, chief).info.features["label"]
+        return tuple(getattr(label, "feature", label).names)  # of several labels an image, the feature of each
 
     from msrgan.datasets import folder
 
@@ -100,7 +101,8 @@ def _prepared(data, manual_dir, data_dir, chief):
     make = partial(builder_class(name), config=config or None, data_dir=data_dir, **options_of(data))
     builder = make()
     if chief and not builder.is_prepared():
-        if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (manual_dir and Path(manual_dir).is_dir()):
+        raw = Path(manual_dir) if manual_dir else None
+        if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (raw and raw.is_dir() and any(raw.iterdir())):
             raise FileNotFoundError(
                 f"{name} is not prepared yet: --manual-dir must name the folder of its raw files. "
                 f"Received: {manual_dir}. {' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"

@@ -92,15 +92,22 @@ def _parser():
 
     evaluate = commands.add_parser("evaluate", help="score a model", description=_evaluate.__doc__)
     evaluate.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
-    evaluate.add_argument("--data", required=True, help="folder of images, or registered data set")
+    evaluate.add_argument("--data", required=True, help="folder of images, or of lr/ and hr/, or registered data set")
     evaluate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    evaluate.add_argument("--degradation", help="HR to LR: bicubic, thesis, area (default: the model's)")
+    evaluate.add_argument("--degradation", help="HR to LR: thesis, gaussian:sigma=1, ... (default: the model's)")
     evaluate.add_argument("--scale", type=int, help="enlargement of nearest, bicubic and lanczos (default: 4)")
     evaluate.add_argument("--split", help="train, validation, test, all (default: all of a folder, else test)")
     evaluate.add_argument("--limit", type=int, metavar="N", help="use the first N images only")
     evaluate.add_argument("--manual-dir", help="raw files of a registered data set")
     evaluate.add_argument("--data-dir", help="where its prepared copy lives")
     evaluate.set_defaults(run=_evaluate)
+
+    catalog = commands.add_parser("datasets", help="list the image sets", description=_datasets.__doc__)
+    catalog.add_argument("name", nargs="?", metavar="NAME", help="tell all about this set (default: list all)")
+    catalog.add_argument("--prepare", action="store_true", help="prepare NAME, NAME/CONFIG or NAME:OPTION=VALUE,...")
+    catalog.add_argument("--manual-dir", help="raw files of the set to prepare")
+    catalog.add_argument("--data-dir", help="where prepared copies live (default: ~/tensorflow_datasets)")
+    catalog.set_defaults(run=_datasets)
     return parser
 
 
@@ -161,7 +168,7 @@ def _jobs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _evaluate(arguments):
-    """Score a model by PSNR and SSIM against interpolation: images are degraded and enlarged again."""
+    """Score a model by MSE, PSNR and SSIM against interpolation: images are degraded and enlarged again."""
     if arguments.limit is not None and arguments.limit < 1:
         raise ValueError(f"--limit must be 1 or more. Received: {arguments.limit}")
     import_tensorflow()
@@ -171,16 +178,20 @@ def _evaluate(arguments):
     split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")
     dirs = {"manual_dir": arguments.manual_dir, "data_dir": arguments.data_dir}
     data = datasets.load(arguments.data, split, **dirs)
-    examples = ((e["id"].decode(), e["image"]) for e in islice(data.as_numpy_iterator(), arguments.limit))
+    examples = (e | {"id": e["id"].decode()} for e in islice(data.as_numpy_iterator(), arguments.limit))
     summary = evaluation.evaluate(model, examples, out=arguments.out, degradation=arguments.degradation)
     _print_summary(summary, arguments.out)
 
 
 def _print_summary(summary, out):
-    print(f"{summary['images']} images, degradation {summary['degradation']}\n          PSNR dB    SSIM")
-    for method, psnr in summary["psnr"].items():
-        values = (psnr["mean"], summary["ssim"][method]["mean"])
-        print(f"{method:9}" + "".join(" " * 8 if v is None else f"{v:8.3f}" for v in values))
+    titles = {"mse": "MSE", "psnr": "PSNR dB", "ssim": "SSIM"}
+    titles |= {f"{metric}_mask": f"{title} in mask" for metric, title in titles.items()}
+    columns = {title: summary[metric] for metric, title in titles.items() if metric in summary}
+    print(f"{summary['images']} images, degradation {summary['degradation']}")
+    print(f"{'':9}" + "".join(f"{title:>16}" for title in columns))
+    for method in summary["psnr"]:
+        means = [column[method]["mean"] for column in columns.values()]
+        print(f"{method:9}" + "".join(f"{'' if mean is None else f'{mean:.5g}':>16}" for mean in means))
     print(f"better than bicubic: {summary['better_than_bicubic']:.0%} of the images; see {out}")
     for name, reason in summary["skipped"].items():
         warn(f"skipped {name}: {reason}")
@@ -189,3 +200,20 @@ def _print_summary(summary, out):
     seen = summary["seen_in_training"]
     if seen:
         warn(f"{len(seen)} images were in the model's training set: {', '.join(seen)}")
+
+
+def _datasets(arguments):
+    """List the image sets: where they come from, licence, citation, whether they are prepared."""
+    import_tensorflow()
+    from msrgan import datasets
+    from msrgan.datasets import catalog
+
+    if not arguments.name:
+        if arguments.prepare:
+            raise ValueError("--prepare needs the NAME of a set. `msrgan datasets` lists them.")
+        print(catalog.overview(arguments.data_dir))
+        return
+    catalog.name_of(arguments.name)
+    if arguments.prepare:
+        datasets.load(arguments.name, "train", manual_dir=arguments.manual_dir, data_dir=arguments.data_dir)
+    print(catalog.details(arguments.name, arguments.data_dir))

@@ -17,7 +17,7 @@ from msrgan.files import atomic
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 # What a run leaves in its folder.
 LEFT = ("checkpoints", "logs", "samples", "model", "config.json", "history.csv", "generator.keras")
-LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png")
+LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png", "scores.png")
 # What may differ between the start of a run and its continuation: it changes nothing computed before.
 FREE = {
     *("out", "resume", "checkpoint_every", "data_dir", "manual_dir", "cache_gb", "jit"),
@@ -130,12 +130,12 @@ class History(keras.callbacks.Callback):
         self.run.write_table("history.csv", self.rows)
 
 
-def start_from(run: Path, generator: keras.Model):
-    """Give a generator the weights of another run's, as ESRGAN starts from a generator trained on pixels.
+def start_from(run: Path, *generators: keras.Model):
+    """Give generators the weights of another run's, as ESRGAN starts from a generator trained on pixels.
 
     Args:
         run: a run folder, or its generator.keras.
-        generator: to be filled, of the same architecture.
+        generators: to be filled, of the same architecture.
 
     Raises:
         FileNotFoundError: there is no generator.keras.
@@ -148,14 +148,15 @@ def start_from(run: Path, generator: keras.Model):
         saved = keras.saving.load_model(file, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{file} cannot be read as a generator ({type(error).__name__}).") from error
-    old, new = ([(w.name, tuple(w.shape)) for w in model.weights] for model in (saved, generator))
+    old, new = ([(w.name, tuple(w.shape)) for w in model.weights] for model in (saved, generators[0]))
     differing = [f"{there} there, {here} here" for there, here in zip_longest(old, new) if there != here]
     if differing:
         raise ValueError(
             f"{file} is another network: {len(differing)} of {len(new)} weights differ, the first is {differing[0]}. "
             "Use its --variant, --scale, --filters, --blocks and --upsample, and images of its channels."
         )
-    generator.set_weights(saved.get_weights())
+    for generator in generators:
+        generator.set_weights(saved.get_weights())
 
 
 def _versions():

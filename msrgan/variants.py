@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from msrgan.losses import CROSS_ENTROPY, LEAST_SQUARES, RELATIVISTIC, SMOOTHED_CROSS_ENTROPY, Adversarial
+from msrgan import losses
+from msrgan.gan import SRGAN
+from msrgan.losses import CROSS_ENTROPY, LEAST_SQUARES, PIXEL_LOSSES, RELATIVISTIC, SMOOTHED_CROSS_ENTROPY, Adversarial
 from msrgan.networks import discriminator, rrdbnet, srcnn, srresnet
 from msrgan.networks.discriminator import REALTIME_STAGES
+from msrgan.training import adam, learning_rates
 
 VGG54 = "block5_conv4"
 
@@ -156,3 +160,52 @@ def settings(variant: Variant, chosen: dict[str, Any]) -> tuple[dict[str, Any], 
     sizes = {name: taken.get(name, value) for name, value in variant.sizes.items()}
     training = {name: taken.get(name, value) for name, value in (TRAINING | variant.training).items()}
     return sizes, training, ignored
+
+
+def build(
+    variant: Variant,
+    sizes: dict[str, Any],
+    training: dict[str, Any],
+    *,
+    channels: int,
+    scale: int,
+    patch: int,
+    features: Callable | None,
+    pretrain_steps: int,
+    steps: int,
+) -> SRGAN:
+    """Build the networks of a system, and compile them with its losses and learning rates.
+
+    Args:
+        variant: the system.
+        sizes: arguments of its generator, from `settings`.
+        training: from `settings`.
+        channels: channels of the images.
+        scale: 2, 4 or 8.
+        patch: side of the HR patches.
+        features: see `losses.content`; None for no content loss.
+        pretrain_steps: on the pixel loss.
+        steps: after them, in which the learning rate decays.
+    """
+    chosen = SimpleNamespace(**training)
+    pixel = PIXEL_LOSSES[chosen.pixel_loss]
+    pretraining = (chosen.pretrain_learning_rate, pretrain_steps)
+    rates = learning_rates(chosen.learning_rate, steps, decay=chosen.decay, pretraining=pretraining)
+    optimizer = adam(rates, beta_2=chosen.adam_beta_2)
+    generator = variant.generator(channels=channels, scale=scale, **sizes)
+    if variant.discriminator is None:
+        model = SRGAN(generator)
+        model.compile(losses.Objective(pixel), optimizer)
+        return model
+    model = SRGAN(generator, variant.discriminator(channels=channels, patch=patch))
+    objective = losses.Objective(
+        pixel=pixel,
+        content=losses.content(features, PIXEL_LOSSES[chosen.content_loss]) if features else None,
+        adversarial=variant.adversarial,
+        alpha=chosen.alpha,
+        beta=chosen.beta,
+        gamma=chosen.gamma,
+    )
+    d_rates = learning_rates(chosen.learning_rate, steps, decay=chosen.decay)
+    model.compile(objective, optimizer, adam(d_rates, beta_2=chosen.adam_beta_2))
+    return model

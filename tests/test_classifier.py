@@ -8,9 +8,18 @@ import tensorflow as tf
 from msrgan.callbacks import EarlyStop
 from msrgan.training import Progress
 from vgg_micro import data
-from vgg_micro.classifier import Classifier, confusion, scores, write_scores
+from vgg_micro.classifier import Classifier, classify, scores, write_scores
+from vgg_micro.tasks import MultiLabel, SingleLabel, task_of
 
 MATRIX = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
+# Four images, four classes: the third in no image but once predicted, the fourth nowhere.
+TRUE = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]])
+LOGITS = np.array([[2, -1, -3, -1], [1, 4, -2, -1], [0.5, -2, 1, -1], [-1, 3, -1, -1]], "float32")
+
+
+def per_class(folder):
+    with open(folder / "per_class.csv", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def seeds(number):
@@ -18,7 +27,7 @@ def seeds(number):
 
 
 def test_scores_by_hand():
-    found = scores(MATRIX)
+    found = scores(SingleLabel(3), MATRIX)
     assert found["accuracy"] == pytest.approx(7 / 10)
     np.testing.assert_allclose(found["precision"], [3 / 5, 4 / 5, 0])
     np.testing.assert_allclose(found["recall"], [3 / 4, 4 / 6, 0])
@@ -35,16 +44,16 @@ def test_confusion_and_loss_of_a_known_network():
     def network(x):
         return logits[x[:, 0].astype(int)]
 
-    matrix, loss = confusion(network, [(images[:2], np.array([0, 2])), (images[2:], np.array([2]))], 3)
+    batches = [(images[:2], np.array([0, 2])), (images[2:], np.array([2]))]
+    matrix, loss = classify(network, batches, SingleLabel(3))
     assert matrix.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 1]]
     right, wrong = np.log(np.e + 2) - 1, np.log(np.e + 2)
     assert loss == pytest.approx((2 * right + wrong) / 3, rel=1e-5)
 
 
 def test_written_scores(tmp_path):
-    write_scores(MATRIX, ("a", "b", "c"), tmp_path)
-    with open(tmp_path / "per_class.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    write_scores(SingleLabel(3), MATRIX, ("a", "b", "c"), tmp_path)
+    rows = per_class(tmp_path)
     assert [(r["class"], r["images"], r["recall"]) for r in rows] == [
         ("a", "4", "0.7500"),
         ("b", "6", "0.6667"),
@@ -55,13 +64,75 @@ def test_written_scores(tmp_path):
 
 def test_a_step_minimises_the_cross_entropy():
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")])
-    model = Classifier(network)
+    model = Classifier(network, SingleLabel(2))
     model.compile(keras.optimizers.SGD(1.0))
     batch = (np.array([[1.0, 0.0], [0.0, 2.0]], "float32"), np.array([0, 1]))
     logs = model.train_step(batch)
     assert float(logs["loss"]) == pytest.approx(np.log(2))
     # Gradient of the mean: (softmax - one hot) x, softmax 1/2.
     np.testing.assert_allclose(network.get_weights()[0], [[0.25, -0.25], [-0.5, 0.5]], atol=1e-6)
+
+
+def multi_label_table():
+    batches = [(LOGITS[:3], TRUE[:3]), (LOGITS[3:], TRUE[3:])]
+    return classify(lambda logits: logits, batches, MultiLabel(4))
+
+
+def test_multi_label_scores_by_hand():
+    table, _ = multi_label_table()
+    assert table.tolist() == [[[1, 1], [0, 2]], [[1, 0], [1, 2]], [[3, 1], [0, 0]], [[4, 0], [0, 0]]]
+    found = scores(MultiLabel(4), table)
+    np.testing.assert_allclose(found["precision"], [2 / 3, 1, 0, 0])
+    np.testing.assert_allclose(found["recall"], [1, 2 / 3, 0, 0])
+    np.testing.assert_allclose(found["f1"], [0.8, 0.8, 0, 0])
+    assert found["macro_f1"] == pytest.approx(1.6 / 3)
+    assert found["accuracy"] == pytest.approx(13 / 16)
+
+
+def test_multi_label_scores_are_those_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    table, _ = multi_label_table()
+    predicted = (1 / (1 + np.exp(-LOGITS)) > 0.5).astype(int)
+    np.testing.assert_array_equal(table, metrics.multilabel_confusion_matrix(TRUE, predicted))
+    f1 = metrics.f1_score(TRUE, predicted, average="macro", labels=[0, 1, 2], zero_division=0)
+    assert scores(MultiLabel(4), table)["macro_f1"] == pytest.approx(f1)
+
+
+def test_multi_label_loss_is_the_mean_of_images_and_classes():
+    probability = 1 / (1 + np.exp(-LOGITS.astype("float64")))
+    by_hand = -np.where(TRUE, np.log(probability), np.log(1 - probability))
+    np.testing.assert_allclose(MultiLabel(4).losses(TRUE, LOGITS), by_hand.mean(axis=1), rtol=1e-5)
+    # The second batch is smaller: images count alike.
+    assert multi_label_table()[1] == pytest.approx(by_hand.mean(), rel=1e-5)
+    np.testing.assert_allclose(MultiLabel(4).right(TRUE, LOGITS), [1, 1, 1 / 4, 1])
+
+
+def test_a_multi_label_step_minimises_the_binary_cross_entropy():
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros")])
+    model = Classifier(network, MultiLabel(2))
+    model.compile(keras.optimizers.SGD(1.0))
+    logs = model.train_step((np.array([[1.0, 0.0], [0.0, 2.0]], "float32"), np.array([[1, 1], [0, 1]])))
+    assert float(logs["loss"]) == pytest.approx(np.log(2))
+    assert float(logs["accuracy"]) == pytest.approx(1 / 4)  # a logit of 0 is no class
+    # Gradient of the mean over 2 images and 2 classes: (sigmoid - label) x, sigmoid 1/2.
+    np.testing.assert_allclose(network.get_weights()[0], [[0.125, 0.125], [-0.25, 0.25]], atol=1e-6)
+
+
+def test_written_multi_label_scores(tmp_path):
+    write_scores(MultiLabel(4), multi_label_table()[0], ("a", "b", "c", "d"), tmp_path)
+    assert [(r["class"], r["images"], r["f1"]) for r in per_class(tmp_path)] == [
+        ("a", "2", "0.8000"),
+        ("b", "3", "0.8000"),
+        ("c", "0", "0.0000"),
+        ("d", "0", "0.0000"),
+    ]
+    assert (tmp_path / "scores.png").stat().st_size > 1000
+    assert not (tmp_path / "confusion.png").exists()
+
+
+@pytest.mark.parametrize(("label", "task"), [(np.zeros(3, np.int64), SingleLabel), (TRUE, MultiLabel)])
+def test_the_shape_of_the_labels_chooses_the_task(label, task):
+    assert type(task_of(tf.data.Dataset.from_tensor_slices({"label": label}), 4)) is task
 
 
 def test_augmentation_is_a_pure_function_of_its_seeds():

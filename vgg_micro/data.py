@@ -19,7 +19,7 @@ def labelled(
     """Make endless batches of augmented images and labels.
 
     Args:
-        images: finite dataset of {"id", "image", "label"}.
+        images: finite dataset of {"id", "image", "label"}, label a number or a vector of 0 and 1.
         image_size: side of the images in pixels.
         channels: their channels; grey images are repeated.
         batch: images in a batch (of this worker).
@@ -30,7 +30,7 @@ def labelled(
 
     Returns:
         Dataset of (image, label): float32 (batch, image_size, image_size, channels) in [-1, 1], percentile
-        normalised per image and channel; int64 (batch,).
+        normalised per image and channel; int64 (batch,) or (batch, classes).
     """
 
     def prepare(key, example):

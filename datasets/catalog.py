@@ -1,0 +1,125 @@
+"""The catalogue: which image sets there are, where they come from, and which are prepared; nothing is written."""
+
+import inspect
+import re
+import textwrap
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from msrgan import datasets, spec
+
+WIDTH = 100
+
+_FOLDERS = """\
+Folders are read where they lie, without being prepared: --data FOLDER
+  images      PNG, JPEG, BMP and TIFF files at any depth. Folders train, val and test are the
+              splits; without, 15 % are held out. Classes: one folder each, or names CC_ID.png.
+  pairs       A folder with lr and hr: the same fields imaged twice, under the same file names. An
+              lr image is exactly 1/scale the size of its hr image, and registered to it."""
+
+_MORE = """\
+`msrgan datasets NAME` tells all about a set. With --prepare (and --manual-dir, where its raw files
+lie) it makes the prepared copy; training does that by itself at the first use of --data NAME,
+NAME/CONFIGURATION or NAME:OPTION=VALUE,..."""
+
+
+def overview(data_dir=None) -> str:
+    """Describe every registered set in a few lines, and the layouts of plain folders.
+
+    Args:
+        data_dir: folder of prepared copies; default `~/tensorflow_datasets`.
+    """
+    return "\n\n".join([*(_summary(name, data_dir) for name in sorted(datasets.BUILDERS)), _FOLDERS, _MORE])
+
+
+def details(data: str, data_dir=None) -> str:
+    """Describe one registered set in full: contents, configurations, how to get it, how to cite it.
+
+    Args:
+        data: its name; a configuration and options are left aside.
+        data_dir: folder of prepared copies; default `~/tensorflow_datasets`.
+
+    Raises:
+        ValueError: there is no such set.
+    """
+    name = name_of(data)
+    builder = _builder(name, data_dir)
+    sections = [_summary(name, data_dir)]
+    sections += [textwrap.fill(paragraph, WIDTH) for paragraph in builder.info.description.split("\n\n")]
+    if builder.BUILDER_CONFIGS:
+        rows = [_row(config.name, config.description or "") for config in builder.BUILDER_CONFIGS]
+        sections.append("\n".join(["Configurations", *rows]))
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        sections.append("How to get it\n" + _indented(builder.MANUAL_DOWNLOAD_INSTRUCTIONS))
+    sections.append("How to cite it\n" + _indented(builder.info.citation))
+    return "\n\n".join(sections)
+
+
+def name_of(data: str) -> str:
+    """Return the name of a registered set without configuration and options; ValueError if there is none."""
+    if not datasets.is_registered(data):
+        raise ValueError(f"A registered set is one of {', '.join(sorted(datasets.BUILDERS))}. Received: {data}.")
+    return spec.parse(data)[0].partition("/")[0]
+
+
+def prepared(data: str, data_dir=None) -> dict[str, dict[str, int]]:
+    """Find the prepared copies of a registered set.
+
+    Returns:
+        The number of examples in each split, under the folder of the copy: "NAME[/CONFIG]/VERSION".
+    """
+    root, found = _root(data_dir), {}
+    folder = root / name_of(data)
+    for path in sorted([*folder.glob("*/dataset_info.json"), *folder.glob("*/*/dataset_info.json")]):
+        # What TFDS is writing, or was when it was killed, has another name.
+        if not path.parent.name.startswith("incomplete."):
+            splits = tfds.builder_from_directory(path.parent).info.splits
+            found[path.parent.relative_to(root).as_posix()] = {k: s.num_examples for k, s in splits.items()}
+    return found
+
+
+def _summary(name, data_dir):
+    builder = _builder(name, data_dir)
+    first, *others = [config.name for config in builder.BUILDER_CONFIGS] or [None]
+    rows = [name, textwrap.fill(inspect.getdoc(builder).splitlines()[0], WIDTH, initial_indent="  ")]
+    if others:
+        rows.append(_row("as", ", ".join([f"{name}/{first} (default)", *(f"{name}/{other}" for other in others)])))
+    if options := getattr(builder, "OPTIONS", {}):
+        rows.append(_row("options", f"{spec.render(name, options)} (the defaults)"))
+    manual = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    rows.append(_row("raw files", builder.info.homepage if manual else "none: it is made, not downloaded"))
+    rows.append(_row("licence", builder.info.redistribution_info.license))
+    titles = re.findall(r"\btitle\s*=\s*{+(.+?)}+", builder.info.citation)
+    rows.append(_row("cite", "; ".join(titles)))
+    copies = prepared(name, data_dir)
+    counts = [f"{_root(data_dir) / copy}: {_counts(splits)}" for copy, splits in copies.items()]
+    rows += [_row("prepared", line) for line in counts or [f"not yet in {_root(data_dir)}"]]
+    return "\n".join(rows)
+
+
+def _builder(name, data_dir):
+    return datasets.builder_class(name)(data_dir=data_dir, **datasets.options_of(name))
+
+
+def _root(data_dir):
+    return Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+
+
+def _counts(splits):
+    return ", ".join(f"{split} {splits[split]}" for split in ("train", "validation", "test") if split in splits)
+
+
+def _row(key, text):
+    return textwrap.fill(
+        " ".join(text.split()),
+        WIDTH,
+        initial_indent=f"  {key:<11} ",
+        subsequent_indent=" " * 14,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _indented(text):
+    return textwrap.indent(inspect.cleandoc(text), "  ")

@@ -1,0 +1,119 @@
+"""Raw folders of the five lineages, in the layouts their users have on disk: from real images, or drawn.
+
+Real images are taken from a folder that is not part of the project; where it is absent, and for retinal OCT, images
+are drawn. Drawn images show that a recipe runs, and nothing else.
+"""
+
+import csv
+import shutil
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+
+from msrgan import images
+from msrgan.datasets.hpa_channels import COLOURS
+from msrgan.datasets.localisation import LOCALISATIONS
+from msrgan.datasets.simulator import simulate
+
+
+def cyto2017(folder: Path, real: Path):
+    """Write `CC_ID.png`: crops of the thesis's repository, or simulated fields."""
+    source = real / "cyto2017_msrgan_96px"
+    if source.is_dir():
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        return
+    for k in range(5 * len(LOCALISATIONS)):
+        label = k % len(LOCALISATIONS)
+        images.write(folder / f"{label:02d}_{k}.png", simulate(label, [1, k], size=96).image)
+
+
+def hpa(folder: Path, real: Path):
+    """Write four grey PNG files an id and train.csv: tiles of a Human Protein Atlas field, or simulated fields."""
+    names = [real / "hpa_if_fields" / "fields_8bit" / f"57_F11_1_{colour}.png" for colour in COLOURS]
+    if all(name.is_file() for name in names):
+        whole = np.dstack([images.read(name)[..., 0] for name in names])
+        fields = [whole[y : y + 432, x : x + 432] for y in range(0, 1728, 432) for x in range(0, 1728, 432)]
+    else:
+        fields = [simulate(k % len(LOCALISATIONS), [2, k], size=256).image for k in range(12)]
+        fields = [np.dstack([field, cv2.blur(field[..., 0], (9, 9))]) for field in fields]  # a fourth channel
+    folder.mkdir(parents=True)
+    rows = []
+    for k, field in enumerate(fields):
+        rows.append({"Id": f"field-{k:02d}", "Target": "21 25" if k % 2 else "25"})  # plasma membrane, cytosol
+        for channel, colour in enumerate(COLOURS):
+            images.write(folder / "train" / f"field-{k:02d}_{colour}.png", field[..., channel])
+    with open(folder / "train.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, ["Id", "Target"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def tissue(folder: Path, real: Path):
+    """Write slides as PNG files: tiles of H&E and Ki67 slides, or drawn ones."""
+    source = real / "openslide_he_ki67" / "tiles_512"
+    if source.is_dir():
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        return
+    rng = np.random.default_rng(3)
+    for k in range(6):
+        slide = np.full((512, 512, 3), (235, 200, 220), np.uint8)
+        for _ in range(400):
+            centre, radius = rng.integers(0, 512, 2).tolist(), int(rng.integers(3, 9))
+            cv2.circle(slide, centre, radius, (90 + 10 * k, 60, 130), -1, cv2.LINE_AA)
+        images.write(folder / f"slide{k}.png", slide)
+
+
+def oct_(folder: Path, real: Path):
+    """Write the OCT2017 tree of drawn B-scans: wavy layers under speckle."""
+    rng = np.random.default_rng(4)
+    rows, columns = np.mgrid[:248, :384]
+    for kind, bump in (("NORMAL", 0), ("CNV", 25), ("DME", 12), ("DRUSEN", 6)):
+        for patient in range(4):
+            surface = 90 + 10 * np.sin(columns / 60 + patient) - bump * np.exp(-(((columns - 190) / 40) ** 2))
+            depth = rows - surface
+            layers = np.where((depth > 0) & (depth < 70), 0.3 + 0.3 * np.sin(depth / 4) ** 2 + depth / 200, 0.06)
+            scan = np.clip(255 * layers * rng.gamma(4, 1 / 4, layers.shape), 0, 255).astype(np.uint8)
+            split = "test" if patient == 3 else "train"
+            images.write(folder / split / kind / f"{kind}-{1000 + patient}-1.jpeg", scan)
+
+
+def brain_tumor(folder: Path, real: Path):
+    """Write MATLAB 7.3 files as figshare has them: its slices as JPEG, or drawn ones, with elliptic masks."""
+    table = real / "brain_tumor_figshare_jpg" / "labels.csv"
+    folder.mkdir(parents=True)
+    if table.is_file():
+        with open(table, newline="") as file:
+            rows = [row for row in csv.DictReader(file) if (table.parent / row["file"]).is_file()][::3]
+        for k, row in enumerate(rows):
+            box = [float(row[name]) for name in ("x_center", "y_center", "box_width", "box_height")]
+            slice_ = images.read(table.parent / row["file"])[..., 0].astype(np.int16) * 8
+            _write_mat(folder / f"{row['mat_number']}.mat", slice_, box, int(row["cjdata_label"]), f"{k // 2:06d}")
+        return
+    rng = np.random.default_rng(5)
+    for k in range(24):
+        slice_ = np.zeros((512, 512), np.int16)
+        cv2.ellipse(slice_, (256, 256), (190, 230), 0, 0, 360, 700, -1)
+        x, y = rng.uniform(0.35, 0.65, 2)
+        cv2.circle(slice_, (int(512 * x), int(512 * y)), 30, 1500, -1)
+        slice_ = cv2.blur(slice_, (5, 5)) + rng.normal(0, 15, slice_.shape).clip(0).astype(np.int16)
+        _write_mat(folder / f"{k + 1}.mat", slice_, (x, y, 0.12, 0.12), 1 + k % 3, f"{k // 2:06d}")
+
+
+WRITERS = {"cyto2017": cyto2017, "hpa": hpa, "tissue": tissue, "oct": oct_, "brain_tumor": brain_tumor}
+
+
+def _write_mat(path, image, box, label, patient):
+    x, y, width, height = np.array(box) * image.shape[0]
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    mask = ((columns - x) / (width / 2)) ** 2 + ((rows - y) / (height / 2)) ** 2 < 1
+    angles = np.linspace(0, 2 * np.pi, 30)
+    border = np.stack([x + width / 2 * np.cos(angles), y + height / 2 * np.sin(angles)], axis=1)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        struct = file.create_group("cjdata")
+        struct["PID"] = np.array([[ord(c)] for c in patient], np.uint16)
+        struct["label"] = np.array([[float(label)]])
+        # MATLAB stores columns first.
+        struct["image"], struct["tumorMask"] = image.T, mask.T.astype(np.uint8)
+        struct["tumorBorder"] = border.reshape(1, -1)
