@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,10 +49,28 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     """
     items = _items(folder)
     names = class_names(folder) if labels else ()
-    chosen = sorted(_choose(items, split, seed, labels), key=lambda item: rank(item.id))
+    chosen = choose(items, split, seed=seed, labels=labels)
     if not chosen:
         raise ValueError(f"{folder} has too few images to hold some out for {split}. Add images.")
-    dtype = _common_dtype(item.path for item in items)
+    read = reader([item.path for item in items])
+    columns = {"id": [item.id for item in chosen], "image": [str(item.path) for item in chosen]}
+    if labels:
+        columns["label"] = np.array([names.index(item.label) for item in chosen], np.int64)
+
+    def example(item):
+        return item | {"image": read(item["image"])}
+
+    files = tf.data.Dataset.from_tensor_slices(columns)
+    decoded = files.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return decoded.filter(lambda e: tf.size(e["image"]) > 0)
+
+
+def reader(paths: list[Path]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Make a function for tf.data from the path of one of these images to its pixels (H, W, C).
+
+    The dtype is the widest of all the files'. A file that cannot be read is named on stderr and gives (0, 0, 0).
+    """
+    dtype = _common_dtype(paths)
 
     def read(path):
         try:
@@ -65,16 +84,10 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
             )
         return image.astype(dtype)
 
-    def example(item):
-        image = tf.numpy_function(read, [item.pop("path")], dtype, stateful=False)
-        return {**item, "image": tf.ensure_shape(image, (None, None, None))}
+    def tensor(path):
+        return tf.ensure_shape(tf.numpy_function(read, [path], dtype, stateful=False), (None, None, None))
 
-    columns = {"path": [str(item.path) for item in chosen], "id": [item.id for item in chosen]}
-    if labels:
-        columns["label"] = np.array([names.index(item.label) for item in chosen], np.int64)
-    files = tf.data.Dataset.from_tensor_slices(columns)
-    decoded = files.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return decoded.filter(lambda e: tf.size(e["image"]) > 0)
+    return tensor
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
@@ -111,7 +124,12 @@ def _items(folder):
     return items
 
 
-def _choose(items, split, seed, labels):
+def choose(items: list[Item], split: str, *, seed: int, labels: bool = False) -> list[Item]:
+    """Return the items of a split, see `load`, in an order that mixes the classes."""
+    return sorted(_members(items, split, seed, labels), key=lambda item: rank(item.id))
+
+
+def _members(items, split, seed, labels):
     if split == "all":
         return items
     named = {item.split for item in items}

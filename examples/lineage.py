@@ -10,11 +10,15 @@ import shutil
 import sys
 from pathlib import Path
 
-import raw
+from msrgan.cli import import_tensorflow
 
-import train_srgan
-import train_vgg
-from msrgan.cli import main as msrgan
+import_tensorflow()  # quietly, before anything else does
+
+import raw  # noqa: E402
+
+import train_srgan  # noqa: E402
+import train_vgg  # noqa: E402
+from msrgan.cli import main as msrgan  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE_1 = ["--width", "0.125", "--epochs", "6", "--batch-size", "8", "--learning-rate", "1e-3"]

@@ -1,0 +1,206 @@
+"""Retinal OCT (Kermany et al. 2018, OCT2017): B-scans in four classes, split by patient."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from msrgan import images
+from msrgan.datasets.splits import SPLIT_FOLDERS, hold_out
+from msrgan.datasets.tally import Tally
+
+CLASSES = ("CNV", "DME", "DRUSEN", "NORMAL")
+SPLITS = ("train", "validation", "test")
+TEST = VALIDATION = 0.15
+_NAME = re.compile(r"([A-Za-z]+)-([^-]+)-[^-]+")
+
+
+class Scan(NamedTuple):
+    """One B-scan: its file, its class and patient from the file name, its split from the folders or None."""
+
+    path: Path
+    label: str
+    patient: str
+    split: str | None
+
+
+class Oct(tfds.core.GeneratorBasedBuilder):
+    """Retinal OCT B-scans, grey, 8 bits, in their stored sizes: normal, CNV, DME, drusen.
+
+    The group of a scan is the number of its patient, whatever the class: one person may have two diagnoses, or another
+    one in each eye. The published folders share patients between train and test (seen by
+    https://tvst.arvojournals.org/article.aspx?articleid=2778252; what that does to results: Tampu et al. 2022,
+    https://doi.org/10.1038/s41597-022-01618-6), therefore they are not the default.
+
+    Args:
+        split: "patient" holds out 15 % of the patients of every class for validation and 15 % for test, whatever
+            folder their scans lie in. "published" keeps the folders train, val and test, and leaves out of train and
+            val who is also in test, and out of train who is also in val. Without val, 15 % of train are held out.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name="patient", description="70 % train, 15 % validation, 15 % test, by patient."),
+        tfds.core.BuilderConfig(name="published", description="The published folders, without patients of two."),
+    ]
+    OPTIONS = {"split": "patient"}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    Download the OCT images (OCT2017) from https://doi.org/10.17632/rscbjbr9sj and unpack them into the
+    manual directory: folders `{train,val,test}/{NORMAL,CNV,DME,DRUSEN}` of files
+    `CLASS-PATIENT-NUMBER.jpeg`. Class and patient are read from the file names, so that one flat folder
+    of such files will do. Some 109,000 scans, prepared, take about 20 GB.
+    """
+
+    def __init__(self, *, config=None, split="patient", **kwargs):
+        known = [c.name for c in self.BUILDER_CONFIGS]
+        if split not in known:
+            raise ValueError(f"The option split of oct is one of {', '.join(known)}. Received: {split}.")
+        super().__init__(config=config or split, **kwargs)
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=(
+                "Optical coherence tomography B-scans of the retina (Spectralis, Heidelberg Engineering): choroidal "
+                "neovascularisation (CNV), diabetic macular oedema (DME), drusen, normal. 8-bit grey images of "
+                "different sizes, 496x512 to 496x1536 pixels and others, as stored. A split never cuts a patient."
+            ),
+            features=tfds.features.FeaturesDict(
+                {
+                    "id": tfds.features.Text(),
+                    # PNG, not the file's own JPEG: TensorFlow decodes that to values up to 3 levels apart from others.
+                    "image": tfds.features.Image(shape=(None, None, 1), dtype=np.uint8, encoding_format="png"),
+                    "label": tfds.features.ClassLabel(names=CLASSES),
+                    "group": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            homepage="https://doi.org/10.17632/rscbjbr9sj",
+            license="CC BY 4.0, as the Mendeley Data record is commonly cited; see there.",
+            citation="""@article{kermany2018identifying,
+  title={Identifying medical diagnoses and treatable diseases by image-based deep learning},
+  author={Kermany, Daniel S and Goldbaum, Michael and Cai, Wenjia and others},
+  journal={Cell},
+  volume={172},
+  number={5},
+  pages={1122--1131},
+  year={2018},
+  doi={10.1016/j.cell.2018.02.010}
+}""",
+        )
+
+    def _split_generators(self, dl_manager):
+        folder, self._tally = Path(dl_manager.manual_dir), Tally(self.name)
+        scans = self._scans(folder)
+        splits = self._published(folder, scans) if self.builder_config.name == "published" else {"train": scans}
+        for name, fraction in (("test", TEST), ("validation", VALIDATION / (1 - TEST))):
+            if name not in splits:
+                rest = splits["train"]
+                held = hold_out([s.label for s in rest], [s.patient for s in rest], fraction=fraction)
+                splits[name] = [scan for scan, out in zip(rest, held, strict=True) if out]
+                splits["train"] = [scan for scan, out in zip(rest, held, strict=True) if not out]
+        empty = [name for name in SPLITS if not any(map(_is_readable, splits[name]))]
+        if empty:
+            raise ValueError(
+                f"{folder} has too few readable scans for a {' and a '.join(empty)} split. At least one class needs "
+                "three patients."
+            )
+        return {name: self._generate_examples(splits[name]) for name in SPLITS}
+
+    def _scans(self, folder):
+        """List the scans, each name once; test before validation before train, where a scan lies in two of them."""
+        scans, twice = {}, []
+        for path in images.list_images(folder):
+            try:
+                scan = _scan(path, folder)
+            except ValueError as error:
+                self._tally.skip(error)
+                continue
+            earlier = scans.setdefault(path.stem, scan)
+            if earlier is not scan:
+                twice.append(path)
+                scans[path.stem] = max(earlier, scan, key=_precedence)
+        if not scans:
+            raise ValueError(
+                f"{folder} must hold scans CLASS-PATIENT-NUMBER.jpeg, CLASS one of {', '.join(CLASSES)}, at any depth. "
+                f"Received: {self._tally.skipped} images of other names. See `msrgan datasets oct`."
+            )
+        if twice:
+            self._skip_many(len(twice), f"whose name occurs twice, for example {twice[0]}")
+        return list(scans.values())
+
+    def _published(self, folder, scans):
+        splits, taken = {}, set()
+        for name in reversed(SPLITS):
+            part = [scan for scan in scans if scan.split == name]
+            kept = [scan for scan in part if scan.patient not in taken]
+            if len(kept) < len(part):
+                self._skip_many(len(part) - len(kept), f"of {name}: their patients are also in test or validation")
+            taken |= {scan.patient for scan in kept}
+            if kept:
+                splits[name] = kept
+        if not {"train", "test"} <= set(splits):
+            raise ValueError(
+                f"oct:split=published needs folders train and test of different patients. Received: {folder} with "
+                f"{' and '.join(splits) or 'neither'}. Use oct:split=patient."
+            )
+        outside = sum(scan.split is None for scan in scans)
+        if outside:
+            self._skip_many(outside, "outside of the folders train, val and test")
+        return splits
+
+    def _skip_many(self, count, reason):
+        """Say in one line what would be thousands."""
+        self._tally.skip(f"{count} scans {reason}")
+        self._tally.skipped += count - 1
+
+    def _generate_examples(self, scans):
+        for scan in scans:
+            try:
+                image = _read(scan.path)
+            except ValueError as error:
+                self._tally.skip(error)
+                continue
+            self._tally.keep()
+            name = scan.path.stem
+            yield name, {"id": name, "image": image, "label": scan.label, "group": scan.patient}
+
+    def _post_download_and_prepare_hook(self):
+        self._tally.report()
+
+
+def _scan(path, folder):
+    match = _NAME.fullmatch(path.stem)
+    label = match and match[1].upper()
+    if label not in CLASSES:
+        raise ValueError(f"{path}: a scan is named CLASS-PATIENT-NUMBER, CLASS one of {', '.join(CLASSES)}")
+    # The archive unpacks to folders with blanks at their ends.
+    folders = [part.strip() for part in path.relative_to(folder).parts[:-1]]
+    kind = folders[-1].upper() if folders else ""
+    if kind in CLASSES and kind != label:
+        raise ValueError(f"{path}: its name says {label}, its folder says {kind}")
+    split = next((SPLIT_FOLDERS[f.lower()] for f in reversed(folders) if f.lower() in SPLIT_FOLDERS), None)
+    return Scan(path, label, match[2], split)
+
+
+def _precedence(scan):
+    return SPLITS.index(scan.split) if scan.split else -1
+
+
+def _read(path):
+    image = images.read(path)
+    if image.shape[-1] != 1 or image.dtype != np.uint8:
+        raise ValueError(f"{path}: a scan is grey, of 8 bits. Received: {image.shape[-1]} channels, {image.dtype}")
+    return image
+
+
+def _is_readable(scan):
+    try:
+        return _read(scan.path) is not None
+    except ValueError:
+        return False  # named when its turn comes
