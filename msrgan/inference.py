@@ -30,8 +30,8 @@ class Upscaler:
         scale: enlargement factor.
         channels: channels of the model; None where it takes any number.
         radius: how many input pixels around its own an output pixel depends on, at most.
-        metadata: dict with these three and "normalization", "percentiles", "degradation", "training_hashes",
-            "version" and what the training run added.
+        metadata: dict with these three and "normalization", "percentiles", "degradation" (text for
+            `degradation.make`, or "acquired"), "training_hashes", "version" and what the training run added.
     """
 
     def __init__(self, function: Callable, metadata: dict):

@@ -36,10 +36,13 @@ def sr_pairs(
     """Make endless batches of registered low- and high-resolution patches.
 
     Args:
-        images: finite dataset of {"id", "image"}; every image at least `patch` high and wide.
+        images: finite dataset of {"id", "image"} and, of acquired pairs, "lr"; every image at least `patch` high
+            and wide. An acquired "lr" is exactly 1/scale of "image" (see `survey.check_pairs`); both are cropped
+            together, and each is normalised by its own range.
         patch: side of the HR patches in pixels, a multiple of `scale`.
         batch: patches in a batch (of this worker).
-        degradation: (hr, scale=...) -> lr, see `degradation.DEGRADATIONS`.
+        degradation: (hr, scale=..., seed=...) -> lr of batches in [0, 1]-normalised units, see `degradation.make`;
+            its seed is drawn from the key of each sample. Not used with acquired pairs.
         augment: flip and transpose at random (the eight symmetries of the square).
         seed: of order, crops and augmentation.
         scale: enlargement that the pairs teach.
@@ -62,17 +65,28 @@ def sr_pairs(
     if crop not in CROPS:
         raise ValueError(f"crop must be one of {sorted(CROPS)}. Received: crop={crop!r}.")
     channels = channels or next(iter(images))["image"].shape[-1]
+    paired = "lr" in images.element_spec
+    step = scale if paired else 1
 
     def cut(key, example):
         draws = tf.random.stateless_uniform([MAX_DRAWS + 2, 2], sample_seed(key))
-        raw = CROPS[crop](example, key, draws, patch)
-        raw = tf.broadcast_to(_flip(raw, draws) if augment else raw, (patch, patch, channels))
-        return raw, *(tf.broadcast_to(example[k], (channels,)) for k in ("low", "high"))
+        corner = CROPS[crop](example, key, draws, patch, step)
 
-    def pair(raw, low, high):
-        low, high = low[:, None, None], high[:, None, None]
-        hr = (tf.cast(raw, tf.float32) - low) / (high - low) * 2 - 1
-        return degradation(hr, scale=scale), hr
+        def part(image, low, high, reduction):
+            side = patch // reduction
+            pixels = _window(image, corner // reduction, side)
+            pixels = tf.broadcast_to(_flip(pixels, draws) if augment else pixels, (side, side, channels))
+            return pixels, *(tf.broadcast_to(limit, (1, 1, channels)) for limit in (low, high))
+
+        hr = part(example["image"], example["low"], example["high"], 1)
+        if paired:
+            return hr, part(example["lr"], example["lr_low"], example["lr_high"], scale)
+        return hr, sample_seed(key)
+
+    def pair(hr, other):
+        hr = _normalize(*hr)
+        lr = _normalize(*other) if paired else degradation(hr, scale=scale, seed=other)
+        return lr * 2 - 1, hr * 2 - 1
 
     measured = images.map(lambda e: measure(e, normalization), num_parallel_calls=tf.data.AUTOTUNE)
     samples = stream(measured, seed=seed, start=start, window=window).shard(*shard)
@@ -113,17 +127,15 @@ def stream(examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int 
 
 
 def measure(example: dict[str, tf.Tensor], normalization: str) -> dict[str, tf.Tensor]:
-    """Add what normalisation and the background rule need of the whole image: "low", "high", "std" (C,)."""
-    limits = files.percentiles if normalization == "percentile" else files.dtype_range
+    """Add what normalisation and the background rule need of the whole image: "low", "high", "std" (C,).
 
-    def statistics(image):
-        # Channel by channel: several times faster than along two axes.
-        std = np.float32([channel.std(dtype=np.float64) for channel in np.moveaxis(image, -1, 0)])
-        return *limits(image), std
-
-    low, high, std = tf.numpy_function(statistics, [example["image"]], [tf.float32] * 3, stateful=False)
-    shape = [example["image"].shape[-1]]
-    return example | {k: tf.ensure_shape(v, shape) for k, v in (("low", low), ("high", high), ("std", std))}
+    Of an acquired LR image, "lr_low" and "lr_high".
+    """
+    low, high, std = _statistics(example["image"], normalization)
+    measured = example | {"low": low, "high": high, "std": std}
+    if "lr" in example:
+        measured["lr_low"], measured["lr_high"], _ = _statistics(example["lr"], normalization)
+    return measured
 
 
 def sample_seed(key: tf.Tensor) -> tf.Tensor:
@@ -132,26 +144,39 @@ def sample_seed(key: tf.Tensor) -> tf.Tensor:
     return tf.stack([one_pass, key[2]])
 
 
-def _random_crop(example, key, draws, patch):
+def _statistics(image, normalization):
+    limits = files.percentiles if normalization == "percentile" else files.dtype_range
+
+    def measured(pixels):
+        # Channel by channel: several times faster than along two axes.
+        std = np.float32([channel.std(dtype=np.float64) for channel in np.moveaxis(pixels, -1, 0)])
+        return *limits(pixels), std
+
+    found = tf.numpy_function(measured, [image], [tf.float32] * 3, stateful=False)
+    return [tf.ensure_shape(value, [image.shape[-1]]) for value in found]
+
+
+def _normalize(pixels, low, high):
+    return (tf.cast(pixels, tf.float32) - low) / (high - low)
+
+
+def _random_crop(example, key, draws, patch, step):
+    """Return the corner of a crop, int32 (2,), a multiple of `step`, as `_grid_crop` does."""
     image = example["image"]
-    room = tf.cast(tf.shape(image)[:2] - patch + 1, tf.float32)
-    corners = tf.cast(draws[:MAX_DRAWS] * room, tf.int32)
+    room = tf.cast((tf.shape(image)[:2] - patch) // step + 1, tf.float32)
+    corners = tf.cast(draws[:MAX_DRAWS] * room, tf.int32) * step
 
-    def background(attempt, window):
-        std = tf.math.reduce_std(tf.cast(window, tf.float32), axis=(0, 1))
-        return (attempt < MAX_DRAWS) & tf.reduce_all(std < BACKGROUND * example["std"])
+    def background(attempt):
+        window = tf.cast(_window(image, corners[attempt], patch), tf.float32)
+        empty = tf.reduce_all(tf.math.reduce_std(window, axis=(0, 1)) < BACKGROUND * example["std"])
+        return (attempt < MAX_DRAWS - 1) & empty
 
-    def draw(attempt, _):
-        return attempt + 1, _window(image, corners[attempt], patch)
-
-    shapes = (tf.TensorShape([]), tf.TensorShape([patch, patch, image.shape[-1]]))
-    first = (tf.constant(1), _window(image, corners[0], patch))
-    return tf.while_loop(background, draw, first, shape_invariants=shapes)[1]
+    return corners[tf.while_loop(background, lambda attempt: [attempt + 1], [tf.constant(0)])[0]]
 
 
-def _grid_crop(example, key, draws, patch):
+def _grid_crop(example, key, draws, patch, step):
     # Tiles are visited in a new order whenever all of them were seen; those of the last row and column move
-    # inwards to fit.
+    # inwards to fit, by whole steps since sides and patch are multiples of it.
     image = example["image"]
     limit = tf.cast(tf.shape(image)[:2], tf.int64) - patch
     rows, columns = tf.unstack(-(-limit // patch) + 1)
@@ -162,7 +187,7 @@ def _grid_crop(example, key, draws, patch):
     )
     tile = tf.random.experimental.index_shuffle(number % tiles, order, tiles - 1)
     corner = tf.minimum(tf.stack([tile // columns, tile % columns]) * patch, limit)
-    return _window(image, tf.cast(corner, tf.int32), patch)
+    return tf.cast(corner, tf.int32)
 
 
 CROPS = {"random": _random_crop, "grid": _grid_crop}

@@ -87,10 +87,7 @@ def _as(value, default, name):
 
 
 def _written(value):
-    return (
-        "..".join(f"{v:g}" for v in value)
-        if isinstance(value, tuple)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, tuple):
+        low, high = map(_written, value)
+        return low if low == high else f"{low}..{high}"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

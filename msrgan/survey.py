@@ -1,11 +1,37 @@
 """One reading of an image set before training: what is in it, and whether it can be trained on."""
 
 import hashlib
+import sys
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+from scipy.ndimage import gaussian_filter
+from skimage.registration import phase_cross_correlation
 
 from msrgan import images as files
+
+TOLERANCE = 0.5
+SHOWN = 5
+
+
+class Pair(NamedTuple):
+    """An acquired pair of images.
+
+    Attributes:
+        id: name.
+        hr: shape of the HR image.
+        lr: shape of the LR image.
+        lr_hash: content hash of the LR image.
+        shift: how far the content of the LR image lies below and right of that of the HR image, in LR pixels; None
+            where the sizes do not fit.
+    """
+
+    id: str
+    hr: tuple[int, int, int]
+    lr: tuple[int, int, int]
+    lr_hash: str
+    shift: tuple[float, float] | None
 
 
 class Survey(NamedTuple):
@@ -18,6 +44,7 @@ class Survey(NamedTuple):
         smallest: (height, width, name) of the image with the shortest side.
         nbytes: size of all decoded images.
         hashes: content hash of each image (see `images.content_hash`).
+        pairs: of a set of acquired pairs, each of them.
     """
 
     images: tf.data.Dataset
@@ -26,24 +53,27 @@ class Survey(NamedTuple):
     smallest: tuple[int, int, str]
     nbytes: int
     hashes: list[str]
+    pairs: list[Pair] = []
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of all the content hashes: the same images give the same one, in any order."""
-        return hashlib.sha256("".join(sorted(self.hashes)).encode()).hexdigest()
+        hashes = self.hashes + [pair.lr_hash for pair in self.pairs]
+        return hashlib.sha256("".join(sorted(hashes)).encode()).hexdigest()
 
 
 def survey(images: tf.data.Dataset) -> Survey:
     """Read a set once: count, channels, sizes and content hashes.
 
     Args:
-        images: finite dataset of {"id", "image", ...}, image (H, W, C) of any integer or float type.
+        images: finite dataset of {"id", "image", ...}, image (H, W, C) of any integer or float type; of acquired
+            pairs also "lr".
 
     Raises:
         ValueError: if the set is empty, or if channel counts are mixed otherwise than grey with three-channel
             colour.
     """
-    ids, hashes, channels, sizes, nbytes = [], [], {}, [], 0
+    ids, hashes, channels, sizes, nbytes, pairs = [], [], {}, [], 0, []
     for example in images.as_numpy_iterator():
         name, image = example["id"].decode(), example["image"]
         ids.append(name)
@@ -51,10 +81,14 @@ def survey(images: tf.data.Dataset) -> Survey:
         channels.setdefault(image.shape[-1], name)
         sizes.append((*image.shape[:2], name))
         nbytes += image.nbytes
+        if "lr" in example:
+            lr = example["lr"]
+            nbytes += lr.nbytes
+            pairs.append(Pair(name, image.shape, lr.shape, files.content_hash(lr), displacement(image, lr)))
     if not ids:
         raise ValueError("The image set has no readable image. Check the folder or the split.")
     known = images.apply(tf.data.experimental.assert_cardinality(len(ids)))
-    return Survey(known, ids, _common(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes)
+    return Survey(known, ids, _common(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes, pairs)
 
 
 def common_channels(*found: Survey) -> int:
@@ -78,6 +112,67 @@ def check_patch(found: Survey, patch: int) -> None:
             f"Every image must hold a patch of {patch}x{patch} pixels. Received: {name} of {height}x{width}. "
             f"Remove it or use a patch size of {min(height, width)} or less."
         )
+
+
+def check_pairs(found: Survey, scale: int) -> None:
+    """Check acquired pairs, if the set has them: sizes, channels, and whether they show the same field.
+
+    A pair that is displaced by more than half an LR pixel in either direction is named on stderr.
+
+    Raises:
+        ValueError: naming the first few pairs whose LR image is not exactly 1/scale of the HR image, or has other
+            channels, and the number of them.
+    """
+    wrong = [pair for pair in found.pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
+    if wrong:
+        shapes = [f"{p.id} ({'x'.join(map(str, p.lr))} of {'x'.join(map(str, p.hr))})" for p in wrong[:SHOWN]]
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise ValueError(
+            f"An LR image has exactly 1/{scale} of the sides of its HR image, and its channels. Received: {len(wrong)} "
+            f"of {len(found.pairs)} pairs that differ: {', '.join(shapes)}{more}. Use their --scale, or crop them."
+        )
+    for pair in found.pairs:
+        if max(map(abs, pair.shift)) > TOLERANCE:
+            down, right = pair.shift
+            print(
+                f"warning: {pair.id}: the LR image is displaced by ({down:+.2f}, {right:+.2f}) LR pixels (down, right) "
+                "against the HR image. Register the pair.",
+                file=sys.stderr,
+            )
+
+
+def displacement(hr: np.ndarray, lr: np.ndarray) -> tuple[float, float] | None:
+    """Measure how far an LR image is displaced against its HR image, by phase correlation.
+
+    The HR image is binned to the size of the other, and both are averaged over their channels, filtered to structures
+    of 1 to 4 LR pixels (difference of Gaussians) and faded out towards their borders (Hann window). They are
+    correlated in Fourier space: Guizar-Sicairos et al., Optics Letters 33(2), 2008, as scikit-image has it. The
+    filter stands for the whitening of plain phase correlation, which weighs the noise of the finest structures like
+    the image, and so finds displacements where there are none.
+
+    Args:
+        hr: (H, W, C).
+        lr: (h, w, C), of any exposure.
+
+    Returns:
+        (down, right) in LR pixels, to 1/20 of one; None if H and W are not the same multiple of h and w.
+    """
+    height, width = lr.shape[:2]
+    scale = max(1, hr.shape[0] // height)
+    if hr.shape[:2] != (height * scale, width * scale):
+        return None
+    if not (np.ptp(hr) and np.ptp(lr)):
+        return 0.0, 0.0  # nothing to be seen
+    binned = hr.mean(axis=-1).reshape(height, scale, width, scale).mean(axis=(1, 3))
+    window = np.hanning(height)[:, None] * np.hanning(width)
+    planes = [_structures(plane) * window for plane in (binned, lr.mean(axis=-1))]
+    # That is the shift which registers the LR image, the opposite.
+    down, right = 0 - phase_cross_correlation(*planes, upsample_factor=20, normalization=None)[0]
+    return float(down), float(right)
+
+
+def _structures(plane):
+    return gaussian_filter(plane, 1) - gaussian_filter(plane, 4)
 
 
 def identity(training: Survey, held_out: Survey) -> dict:

@@ -4,10 +4,12 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from msrgan import images, inference
+from msrgan.degradation import content_seed, make
 from msrgan.evaluation import evaluate, stack, strip
+from msrgan.evaluation.validation import Validation
 
 
 def picture(shape, dtype=np.uint16, seed=0):
@@ -16,6 +18,10 @@ def picture(shape, dtype=np.uint16, seed=0):
     coarse = tf.image.resize(rng.random((1, 8, 8, shape[2])), shape[:2], method="bicubic")[0].numpy()
     coarse = np.clip(coarse, 0, 1) + 0.02 * rng.random(shape)
     return (coarse * np.iinfo(dtype).max / 20).astype(dtype)
+
+
+def examples(shown):
+    return [{"id": name, "image": image} for name, image in shown.items()]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,7 @@ def study(tmp_path_factory):
     }
     model = inference.load("lanczos")
     model.metadata["training_hashes"] = [images.content_hash(shown["b/c"])]
-    return out, shown, evaluate(model, shown.items(), out=out)
+    return out, shown, evaluate(model, examples(shown), out=out)
 
 
 def rows(out):
@@ -96,16 +102,16 @@ def test_units_of_the_images_play_no_part(tmp_path):
     table = []
     for name, factor in (("dim", 1), ("bright", 16)):
         scaled = image * np.uint16(factor)
-        evaluate(inference.load("bicubic"), [("x", scaled)], out=tmp_path / name)
+        evaluate(inference.load("bicubic"), [{"id": "x", "image": scaled}], out=tmp_path / name)
         table.append(float(rows(tmp_path / name)[0]["psnr_nearest"]))
     assert table[0] == pytest.approx(table[1], abs=0.01)
 
 
 def test_a_constant_image_is_restored_exactly(tmp_path):
     constant = np.full((32, 32, 1), 77, np.uint8)
-    summary = evaluate(inference.load("bicubic"), [("flat", constant)], out=tmp_path)
+    summary = evaluate(inference.load("bicubic"), [{"id": "flat", "image": constant}], out=tmp_path)
     assert rows(tmp_path)[0]["psnr_model"] == "inf"
-    assert rows(tmp_path)[0]["psnr_gain"] == "0.00000"
+    assert rows(tmp_path)[0]["psnr_gain"] == "0"
     assert summary["psnr"]["model"]["mean"] is None
     assert summary["ssim"]["model"]["mean"] == pytest.approx(1)
     assert summary["better_than_bicubic"] == 0
@@ -115,7 +121,7 @@ def test_evaluate_uses_the_degradation_asked_for(tmp_path):
     image = picture((48, 48, 1))
     scores = {}
     for name in ("bicubic", "area"):
-        evaluate(inference.load("bicubic"), [("x", image)], out=tmp_path / name, degradation=name)
+        evaluate(inference.load("bicubic"), [{"id": "x", "image": image}], out=tmp_path / name, degradation=name)
         scores[name] = rows(tmp_path / name)[0]["psnr_model"]
     assert scores["bicubic"] != scores["area"]
 
@@ -123,16 +129,128 @@ def test_evaluate_uses_the_degradation_asked_for(tmp_path):
 def test_evaluate_errors_write_nothing(tmp_path):
     model = inference.load("bicubic")
     image = picture((48, 48, 1))
-    with pytest.raises(ValueError, match="degradation is one of bicubic.*Received: fog"):
-        evaluate(model, [("x", image)], out=tmp_path, degradation="fog")
+    with pytest.raises(ValueError, match="degradation is one of bicubic.*Received: fog."):
+        evaluate(model, [{"id": "x", "image": image}], out=tmp_path, degradation="fog")
     with pytest.raises(ValueError, match="No image could be scored"):
         evaluate(model, [], out=tmp_path)
     with pytest.raises(ValueError, match="No image could be scored. x: An image must have"):
-        evaluate(model, [("x", image[:9])], out=tmp_path)
+        evaluate(model, [{"id": "x", "image": image[:9]}], out=tmp_path)
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
-        evaluate(model, [("x", image)], out=tmp_path / "file")
+        evaluate(model, [{"id": "x", "image": image}], out=tmp_path / "file")
+
+
+# Masks
+
+
+def test_scores_inside_masks(tmp_path):
+    shown = [
+        {"id": "tumour", "image": picture((50, 64, 1)), "mask": np.zeros((50, 64, 1), np.uint8)},
+        {"id": "none", "image": picture((48, 48, 1), seed=1)},
+        {"id": "empty", "image": picture((48, 48, 1), seed=2), "mask": np.zeros((48, 48), bool)},
+        {"id": "flat", "image": picture((48, 48, 1), seed=3), "mask": np.ones((48, 48), bool)},
+    ]
+    shown[0]["mask"][10:20, 30:50] = 255
+    shown[0]["mask"][49] = 1  # a row that the cropping to a multiple of the scale cuts off
+    summary = evaluate(inference.load("bicubic"), shown, out=tmp_path)
+    tumour, none, empty, flat = rows(tmp_path)
+
+    hr = shown[0]["image"][:48].astype(float)
+    lr = tf.image.resize(hr, (12, 16), method="bicubic", antialias=True)
+    sr = np.rint(tf.image.resize(np.rint(lr), (48, 64), method="nearest"))
+    span = np.ptp(np.percentile(hr, (0.1, 99.9)))
+    error = ((sr - hr)[10:20, 30:50] ** 2).mean() / span**2
+    assert float(tumour["mse_mask_nearest"]) == pytest.approx(error, rel=1e-3)
+    assert float(tumour["psnr_mask_nearest"]) == pytest.approx(-10 * np.log10(error), abs=0.01)
+    assert float(tumour["mse_nearest"]) == pytest.approx(((sr - hr) ** 2).mean() / span**2, rel=1e-3)
+    _, everywhere = structural_similarity(
+        hr[..., 0],
+        sr[..., 0],
+        data_range=span,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )
+    assert float(tumour["ssim_mask_nearest"]) == pytest.approx(everywhere[10:20, 30:50].mean(), abs=1e-3)
+
+    for row in (none, empty):
+        assert row["mse_mask_model"] == row["ssim_mask_bicubic"] == row["psnr_mask_gain"] == ""
+    assert float(flat["mse_mask_model"]) == pytest.approx(float(flat["mse_model"]), rel=1e-5)
+    assert summary["masks"] == 2
+    for metric in ("mse_mask", "psnr_mask", "ssim_mask"):
+        for method in ("model", "nearest", "bicubic", "lanczos"):
+            values = [float(row[f"{metric}_{method}"]) for row in (tumour, flat)]
+            assert summary[metric][method]["mean"] == pytest.approx(np.mean(values), rel=1e-5)
+
+
+def test_without_masks_there_are_no_columns_of_them(study):
+    out, _, summary = study
+    assert summary["masks"] == 0
+    assert not [key for key in [*rows(out)[0], *summary] if "_mask" in key]
+    assert summary["mse"]["model"]["mean"] == pytest.approx(np.mean([float(row["mse_model"]) for row in rows(out)]))
+
+
+def test_a_mask_of_another_size_is_named(tmp_path):
+    good = {"id": "good", "image": picture((48, 48, 1)), "mask": np.ones((48, 48), np.uint8)}
+    bad = {"id": "bad", "image": picture((48, 48, 1)), "mask": np.ones((24, 24), np.uint8)}
+    summary = evaluate(inference.load("bicubic"), [good, bad], out=tmp_path)
+    assert summary["images"] == 1
+    assert "height and width of its image. Received: (24, 24) of (48, 48, 1)" in summary["skipped"]["bad"]
+
+
+# Random degradations
+
+
+def test_an_image_is_degraded_alike_in_every_study(tmp_path):
+    shown = examples({"a": picture((48, 48, 1)), "b": picture((48, 48, 1), seed=1)})
+    microscope = {"degradation": "microscope:photons=50,psf=0.6"}
+    both = evaluate(inference.load("bicubic"), shown, out=tmp_path / "both", **microscope)
+    evaluate(inference.load("bicubic"), shown[1:], out=tmp_path / "one", **microscope)
+    assert rows(tmp_path / "both")[1] == rows(tmp_path / "one")[0]
+    clean = evaluate(inference.load("bicubic"), shown, out=tmp_path / "clean", degradation="area")
+    assert both["psnr"]["model"]["mean"] < clean["psnr"]["model"]["mean"] - 1
+    # The text tells all, and makes the same study again.
+    assert "photons=50..50,read=1..3" in both["degradation"].replace("photons=50,", "photons=50..50,")
+    again = evaluate(inference.load("bicubic"), shown, out=tmp_path / "again", degradation=both["degradation"])
+    assert again == both
+
+
+def test_the_degradation_of_the_model_is_a_text(tmp_path):
+    model = inference.load("bicubic")
+    model.metadata["degradation"] = "gaussian:sigma=0.8"
+    summary = evaluate(model, examples({"a": picture((48, 48, 1))}), out=tmp_path)
+    assert summary["degradation"] == "gaussian:sigma=0.8"
+
+
+def test_validation_degrades_by_content():
+    shown = np.stack([picture((48, 48, 1), seed=k) for k in range(2)])
+    names = ["a", "b"]
+    settings = {"degradation": make("microscope"), "scale": 4, "channels": 1, "normalization": "percentile"}
+    cases = [
+        Validation(tf.data.Dataset.from_tensor_slices({"id": names[::step], "image": shown[::step]}), **settings).cases
+        for step in (1, -1)
+    ]
+    np.testing.assert_array_equal(cases[0][0][0], cases[1][1][0])
+    limits = images.percentiles(shown[0])
+    seed = content_seed(images.content_hash(shown[0]))
+    expected = make("microscope")(images.normalize(shown[0], *limits), scale=4, seed=seed)
+    np.testing.assert_allclose(cases[0][0][0], expected, atol=1e-6)
+
+
+def test_validation_looks_at_the_centre():
+    image = picture((50, 800, 1))
+    cases = Validation(
+        tf.data.Dataset.from_tensors({"id": "a", "image": image}),
+        degradation=make("area"),
+        scale=4,
+        channels=1,
+        normalization="range",
+    ).cases
+    lr, _, hr = cases[0]
+    np.testing.assert_allclose(hr, image[0:48, 208:592] / 65535, atol=1e-6)
+    np.testing.assert_allclose(lr, hr.reshape(12, 4, 96, 4, 1).mean(axis=(1, 3)), atol=1e-6)
 
 
 def test_strip_shows_the_most_varied_region():

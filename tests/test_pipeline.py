@@ -6,7 +6,7 @@ import tensorflow as tf
 from conftest import spots
 
 from msrgan import pipeline
-from msrgan.degradation import area
+from msrgan.degradation import area, make
 from msrgan.survey import check_patch, common_channels, shuffle_window, survey
 
 
@@ -152,6 +152,29 @@ def test_a_window_needs_no_memory_and_loses_no_image():
     images = numbered(count=6)
     batches = pairs(images, 6, batch=1, normalization="range", window=2)
     assert sorted(origins(hr, images)[0][0] for _, hr in batches) == [0, 1, 2, 3, 4, 5]
+
+
+def test_degradations_get_normalised_units():
+    image = spots(0, size=16, channels=1, dtype=np.uint16)
+
+    def half(hr, *, scale, seed):
+        return area(tf.clip_by_value(hr, 0, 0.5), scale=scale)
+
+    (lr, hr), *_ = pairs([image], 1, batch=1, degradation=half)
+    units = np.clip((hr + 1) / 2, 0, 0.5)
+    np.testing.assert_allclose((lr + 1) / 2, units.reshape(1, 4, 2, 4, 2, 1).mean(axis=(2, 4)), atol=1e-5)
+
+
+def test_random_degradations_are_new_in_every_pass_and_the_same_in_every_run():
+    image = spots(0, size=8, channels=1, dtype=np.uint16)  # a single crop
+    microscope = make("microscope:photons=100")
+    first = pairs([image], 6, batch=1, degradation=microscope)
+    for (lr, hr), (again, _) in zip(first, pairs([image], 6, batch=1, degradation=microscope), strict=True):
+        np.testing.assert_array_equal(lr, again)
+        np.testing.assert_array_equal(hr, first[0][1])
+    assert len({lr.tobytes() for lr, _ in first}) == 6
+    late = pairs([image], 2, batch=2, degradation=microscope, start=2)
+    np.testing.assert_allclose(np.concatenate([lr for lr, _ in late]), [lr[0] for lr, _ in first[2:]], atol=1e-5)
 
 
 def test_patch_must_be_a_multiple_of_the_scale():

@@ -23,7 +23,8 @@ def test_options_take_the_kind_of_their_default():
 
 
 def test_what_is_rendered_is_read_again():
-    options = resolve({"sigma": 0.125}, DEFAULTS, of="x")
+    options = resolve({"sigma": 1 / 3, "photons": 100}, DEFAULTS, of="x")
+    assert render("x", options) == "x:tile=192,sigma=0.3333333333333333,photons=100,level=none"
     name, again = parse(render("x", options))
     assert (name, resolve(again, DEFAULTS, of="x")) == ("x", options)
     assert render("bicubic", {}) == "bicubic"

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from msrgan import images as files
 from msrgan import metrics
+from msrgan.degradation import content_seed
 from msrgan.evaluation.strips import stack, strip
 
 IMAGES = 16
@@ -18,11 +19,14 @@ class Validation:
     """Held-out images, degraded once; calling it scores a generator on them.
 
     PSNR and SSIM are those of the normalised image: 1 is the span of its percentiles (or of its dtype) in
-    each channel. The first 16 images are used, of each the central 384 x 384 pixels at the most.
+    each channel. The first 16 images are used, of each the central 384 x 384 pixels at the most. A random
+    degradation draws from the content of each image, so that it is always degraded alike. Acquired LR images are used
+    as they are, normalised by their own range; what is made of them is matched in intensity to the HR image before
+    it is scored (see `metrics.match_intensity`).
 
     Args:
-        images: finite dataset of {"id", "image"}.
-        degradation: (hr, scale=...) -> lr.
+        images: finite dataset of {"id", "image"} and, of acquired pairs, "lr".
+        degradation: (hr, scale=..., seed=...) -> lr in normalised units; not used with acquired pairs.
         scale: enlargement.
         channels: channels of the generator; grey images are repeated.
         normalization: "percentile" or "range".
@@ -38,16 +42,26 @@ class Validation:
         normalization: str,
     ):
         limits = files.percentiles if normalization == "percentile" else files.dtype_range
+
+        def normalized(image):
+            image = files.to_channels(image, channels)
+            return files.normalize(image, *limits(image))
+
+        self.paired = "lr" in images.element_spec
         self.names, self.cases = [], []
         for example in images.take(IMAGES).as_numpy_iterator():
+            name, image = example["id"].decode(), example["image"]
             try:
-                image = files.to_channels(example["image"], channels)
+                window = _centre(image.shape, scale)
+                hr = normalized(image)[window(scale)]
+                if self.paired:
+                    lr = normalized(example["lr"])[window(1)]
+                else:
+                    lr = degradation(hr, scale=scale, seed=content_seed(files.content_hash(image))).numpy()
             except ValueError as error:
-                raise ValueError(f"{example['id'].decode()}: {error}") from None
-            hr = _centre(files.normalize(image, *limits(image)), scale)
-            lr = degradation(hr, scale=scale).numpy()
+                raise ValueError(f"{name}: {error}") from None
             bicubic = tf.image.resize(lr, hr.shape[:2], "bicubic").numpy()
-            self.names.append(example["id"].decode())
+            self.names.append(name)
             self.cases.append((lr, bicubic, hr))
         self.bicubic = self._mean([case[1] for case in self.cases])
 
@@ -72,14 +86,22 @@ class Validation:
 
     def _mean(self, enlarged):
         pairs = [(hr, x) for (_, _, hr), x in zip(self.cases, enlarged, strict=True)]
+        if self.paired:
+            pairs = [(hr, metrics.match_intensity(hr, x)) for hr, x in pairs]
         return {
             "psnr": float(np.mean([metrics.psnr(hr, x, data_range=1) for hr, x in pairs])),
             "ssim": float(np.mean([metrics.ssim(hr, x, data_range=1) for hr, x in pairs])),
         }
 
 
-def _centre(image, scale):
-    """Cut the centre, at most SIDE pixels a side, both sides multiples of the scale."""
-    sides = [min(SIDE, size) // scale * scale for size in image.shape[:2]]
-    top, left = ((size - side) // 2 for size, side in zip(image.shape[:2], sides, strict=True))
-    return image[top : top + sides[0], left : left + sides[1]]
+def _centre(shape, scale):
+    """Find the central window of an image, at most SIDE pixels a side, on the grid of LR pixels.
+
+    Returns:
+        Function of the size of a pixel of that grid, `scale` for HR and 1 for LR: slices of rows and columns.
+    """
+    sides = [min(SIDE, size) // scale for size in shape[:2]]
+    corners = [(size // scale - side) // 2 for size, side in zip(shape[:2], sides, strict=True)]
+    return lambda pixel: tuple(
+        slice(corner * pixel, (corner + side) * pixel) for corner, side in zip(corners, sides, strict=True)
+    )

@@ -1,0 +1,108 @@
+"""One image of a study: its LR version, made or acquired, enlarged by every method, and the scores of each."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from msrgan import images
+from msrgan.degradation import Degradation, area, content_seed
+from msrgan.evaluation.strips import LABELS, strip
+from msrgan.inference import Upscaler, upscale, value_range
+from msrgan.metrics import match_intensity, mse, psnr, ssim
+
+METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
+GAINS = ("psnr", "ssim")
+
+
+class Case(NamedTuple):
+    """An image in four versions, all in units of the HR image: 0 and 1 are the ends of its range.
+
+    Attributes:
+        hr: (H, W, C).
+        lr: (H/scale, W/scale, C).
+        enlarged: method -> (H, W, C).
+        mask: bool (H, W), or None.
+    """
+
+    hr: np.ndarray
+    lr: np.ndarray
+    enlarged: dict[str, np.ndarray]
+    mask: np.ndarray | None
+
+
+def enlarge(example: dict[str, Any], methods: dict[str, Upscaler], degradation: Degradation | None) -> Case:
+    """Make a case of an example.
+
+    Args:
+        example: {"image": (H, W, C)}, optionally "lr" (H/scale, W/scale, C) and "mask" (H, W) or (H, W, 1).
+        methods: name -> Upscaler; "model" says how images are normalised.
+        degradation: makes the LR image, which is rounded to the dtype of the image as in a file; the image is
+            cropped at the right and bottom to a multiple of the scale. None: "lr" is taken as it was acquired,
+            and since two exposures differ, each image is matched in intensity to the HR image.
+
+    Raises:
+        ValueError: the image is too small, or an image does not fit another, the mask or a method.
+    """
+    image, model = example["image"], methods["model"]
+    scale = model.scale
+    height, width = (size // scale * scale for size in image.shape[:2])
+    if min(height, width) < 4 * scale:
+        raise ValueError(f"An image must have {4 * scale} pixels or more a side. Received: {image.shape}")
+    hr = image[:height, :width]
+    limits = value_range(hr, model.metadata)
+    reference = images.normalize(hr, *limits)
+    if degradation:
+        seed = content_seed(images.content_hash(image))
+        degraded = degradation(reference, scale=scale, seed=seed).numpy()
+        lr = images.denormalize(degraded, *limits, hr.dtype)
+    else:
+        lr = _acquired(example["lr"], image, scale)
+    enlarged = {name: upscale(method, lr) for name, method in methods.items()}
+    mask = _mask(example["mask"], image)[:height, :width] if "mask" in example else None
+    if mask is not None and not mask.any():
+        mask = None
+    if degradation:
+        enlarged = {name: images.normalize(sr, *limits) for name, sr in enlarged.items()}
+        return Case(reference, images.normalize(lr, *limits), enlarged, mask)
+    enlarged = {name: match_intensity(reference, sr) for name, sr in enlarged.items()}
+    return Case(reference, match_intensity(area(reference, scale=scale), lr), enlarged, mask)
+
+
+def scores(case: Case) -> dict[str, float]:
+    """Score every method: `psnr_model`, `psnr_bicubic` and so on, and `psnr_mask_model` inside the mask.
+
+    `psnr_gain` is that of the model over bicubic interpolation.
+    """
+    masks = {"": None} if case.mask is None else {"": None, "_mask": case.mask}
+    found = {}
+    for where, mask in masks.items():
+        for metric, function in METRICS.items():
+            for method, sr in case.enlarged.items():
+                found[f"{metric}{where}_{method}"] = function(case.hr, sr, data_range=1, mask=mask)
+        for metric in GAINS:
+            ours, bicubic = found[f"{metric}{where}_model"], found[f"{metric}{where}_bicubic"]
+            found[f"{metric}{where}_gain"] = 0.0 if ours == bicubic else ours - bicubic
+    return found
+
+
+def picture(case: Case, scored: dict[str, float]) -> np.ndarray:
+    """Draw LR, bicubic, SR and HR of a case side by side, with their PSNR; RGB, uint8 (height, width, 3)."""
+    decibels = ("", f" {scored['psnr_bicubic']:.2f} dB", f" {scored['psnr_model']:.2f} dB", "")
+    labels = [label + value for label, value in zip(LABELS, decibels, strict=True)]
+    return strip(case.lr, case.enlarged["bicubic"], case.enlarged["model"], case.hr, labels=labels)
+
+
+def _acquired(lr, image, scale):
+    height, width, channels = lr.shape
+    if image.shape != (height * scale, width * scale, channels):
+        raise ValueError(
+            f"An acquired LR image has exactly 1/{scale} of the sides of its HR image, and its channels. "
+            f"Received: {lr.shape} of {image.shape}"
+        )
+    return lr
+
+
+def _mask(mask, image):
+    if mask.shape not in (image.shape[:2], (*image.shape[:2], 1)):
+        raise ValueError(f"A mask has the height and width of its image. Received: {mask.shape} of {image.shape}")
+    return mask.reshape(image.shape[:2]) != 0
