@@ -34,13 +34,9 @@ class Oct(tfds.core.GeneratorBasedBuilder):
     https://tvst.arvojournals.org/article.aspx?articleid=2778252; what that does to results: Tampu et al. 2022,
     https://doi.org/10.1038/s41597-022-01618-6), therefore they are not the default.
 
-    Args:
-        split: "patient" holds out 15 % of the patients of every class for validation and 15 % for test, whatever
-            folder their scans lie in. "published" keeps the folders train, val and test, and leaves out of train and
-            val who is also in test, and out of train who is also in val. Without val, 15 % of train are held out.
-
-    Raises:
-        ValueError: there is no such split.
+    `oct/patient` holds out 15 % of the patients of every class for validation and 15 % for test, whatever folder their
+    scans lie in. `oct/published` keeps the folders train, val and test, and leaves out of train and val who is also in
+    test, and out of train who is also in val. Without val, 15 % of train are held out.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -48,19 +44,12 @@ class Oct(tfds.core.GeneratorBasedBuilder):
         tfds.core.BuilderConfig(name="patient", description="70 % train, 15 % validation, 15 % test, by patient."),
         tfds.core.BuilderConfig(name="published", description="The published folders, without patients of two."),
     ]
-    OPTIONS = {"split": "patient"}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     Download the OCT images (OCT2017) from https://doi.org/10.17632/rscbjbr9sj and unpack them into the
     manual directory: folders `{train,val,test}/{NORMAL,CNV,DME,DRUSEN}` of files
     `CLASS-PATIENT-NUMBER.jpeg`. Class and patient are read from the file names, so that one flat folder
     of such files will do. Some 109,000 scans, prepared, take about 20 GB.
     """
-
-    def __init__(self, *, config=None, split="patient", **kwargs):
-        known = [c.name for c in self.BUILDER_CONFIGS]
-        if split not in known:
-            raise ValueError(f"The option split of oct is one of {', '.join(known)}. Received: {split}.")
-        super().__init__(config=config or split, **kwargs)
 
     def _info(self):
         return tfds.core.DatasetInfo(
@@ -146,8 +135,8 @@ class Oct(tfds.core.GeneratorBasedBuilder):
                 splits[name] = kept
         if not {"train", "test"} <= set(splits):
             raise ValueError(
-                f"oct:split=published needs folders train and test of different patients. Received: {folder} with "
-                f"{' and '.join(splits) or 'neither'}. Use oct:split=patient."
+                f"oct/published needs folders train and test of different patients. Received: {folder} with "
+                f"{' and '.join(splits) or 'neither'}. Use oct/patient."
             )
         outside = sum(scan.split is None for scan in scans)
         if outside:

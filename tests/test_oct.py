@@ -78,7 +78,7 @@ def test_a_patient_of_two_classes_is_not_cut(tmp_path):
 def test_the_published_split_is_kept_without_patients_of_two_folders(tree, tmp_path, capfd):
     for name in ("train/CNV/CNV-11-7", "train/CNV/CNV-10-8", "val/CNV/CNV-11-9", "CNV-5000-1"):
         write(tree / f"{name}.jpeg", scan(1))
-    parts = splits(tree.parent, tmp_path, "oct:split=published")
+    parts = splits(tree.parent, tmp_path, "oct/published")
     assert parts["test"] == ["CNV-11-1", "DME-111-1", "DRUSEN-211-1", "NORMAL-311-1"]
     assert parts["validation"] == ["CNV-10-1", "DME-110-1", "DRUSEN-210-1", "NORMAL-310-1"]
     assert len(parts["train"]) == 80
@@ -92,7 +92,7 @@ def test_the_published_split_is_kept_without_patients_of_two_folders(tree, tmp_p
 
 def test_the_published_split_needs_no_validation_folder(tree, tmp_path):
     shutil.rmtree(tree / "val")
-    parts = splits(tree.parent, tmp_path, "oct:split=published")
+    parts = splits(tree.parent, tmp_path, "oct/published")
     assert len(parts["test"]) == 4
     validation = {name.split("-")[1] for name in parts["validation"]}
     assert len(validation) == 2 * 4  # 17.6 % of ten patients: two, in each class
@@ -101,7 +101,7 @@ def test_the_published_split_needs_no_validation_folder(tree, tmp_path):
 
 def test_a_scan_that_lies_in_two_folders_is_taken_once(tree, tmp_path, capfd):
     shutil.copy(tree / "test" / "DME" / "DME-111-1.jpeg", tree / "train" / "DME" / "DME-111-1.jpeg")
-    parts = splits(tree.parent, tmp_path, "oct:split=published")
+    parts = splits(tree.parent, tmp_path, "oct/published")
     assert "DME-111-1" in parts["test"]
     assert "DME-111-1" not in parts["train"]
     assert "skipped 1 scans whose name occurs twice" in capfd.readouterr().err
@@ -140,9 +140,8 @@ def test_three_equal_planes_are_grey(tmp_path):
         (["a/x.png"], "oct", "must hold scans CLASS-PATIENT-NUMBER.jpeg.*Received: 1 images of other names"),
         (["CNV-1-1.jpeg", "CNV-2-1.jpeg"], "oct", "too few readable scans for a validation split"),
         (["CNV-1-1.jpeg", "DME-2-1.jpeg"], "oct", "too few readable scans for a validation and a test split"),
-        (["CNV-1-1.jpeg"], "oct:split=published", "needs folders train and test.*with neither"),
-        (["train/CNV-1-1.jpeg", "test/CNV-1-2.jpeg"], "oct:split=published", "different patients.*with test"),
-        (["CNV-1-1.jpeg"], "oct:split=random", "one of patient, published. Received: random"),
+        (["CNV-1-1.jpeg"], "oct/published", "needs folders train and test.*with neither"),
+        (["train/CNV-1-1.jpeg", "test/CNV-1-2.jpeg"], "oct/published", "different patients.*with test"),
     ],
 )
 def test_a_folder_that_does_not_fit_is_an_error(tmp_path, files, name, message):
