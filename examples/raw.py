@@ -34,7 +34,9 @@ def hpa(folder: Path, real: Path):
     names = [real / "hpa_if_fields" / "fields_8bit" / f"57_F11_1_{colour}.png" for colour in COLOURS]
     if all(name.is_file() for name in names):
         whole = np.dstack([images.read(name)[..., 0] for name in names])
-        fields = [whole[y : y + 432, x : x + 432] for y in range(0, 1728, 432) for x in range(0, 1728, 432)]
+        # Binned by two: the published file is sampled finer than it was seen, and compressed.
+        whole = cv2.resize(whole, (864, 864), interpolation=cv2.INTER_AREA)
+        fields = [whole[y : y + 216, x : x + 216] for y in range(0, 864, 216) for x in range(0, 864, 216)]
     else:
         fields = [simulate(k % len(LOCALISATIONS), [2, k], size=256).image for k in range(12)]
         fields = [np.dstack([field, cv2.blur(field[..., 0], (9, 9))]) for field in fields]  # a fourth channel

@@ -54,6 +54,8 @@ def import_tensorflow() -> None:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
         import tensorflow  # noqa: F401
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of every set that is not prepared yet
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)

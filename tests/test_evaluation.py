@@ -253,6 +253,19 @@ def test_validation_looks_at_the_centre():
     np.testing.assert_allclose(lr, hr.reshape(12, 4, 96, 4, 1).mean(axis=(1, 3)), atol=1e-6)
 
 
+def test_an_empty_detail_leaves_the_mean_psnr_finite():
+    shown = np.stack([picture((48, 48, 1)), np.zeros((48, 48, 1), np.uint16)])
+    settings = {"degradation": make("area"), "scale": 4, "channels": 1, "normalization": "range"}
+
+    def scored(chosen):
+        dataset = tf.data.Dataset.from_tensor_slices({"id": ["a", "b"][: len(chosen)], "image": chosen})
+        return Validation(dataset, **settings).bicubic["psnr"]
+
+    assert np.isfinite(scored(shown))
+    assert scored(shown) == scored(shown[:1])
+    assert scored(shown[1:]) == np.inf
+
+
 def test_strip_shows_the_most_varied_region():
     hr = np.full((256, 512, 1), 0.5, np.float32)
     hr[:, :160] = 20  # bright, but even

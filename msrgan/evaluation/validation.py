@@ -88,10 +88,10 @@ class Validation:
         pairs = [(hr, x) for (_, _, hr), x in zip(self.cases, enlarged, strict=True)]
         if self.paired:
             pairs = [(hr, metrics.match_intensity(hr, x)) for hr, x in pairs]
-        return {
-            "psnr": float(np.mean([metrics.psnr(hr, x, data_range=1) for hr, x in pairs])),
-            "ssim": float(np.mean([metrics.ssim(hr, x, data_range=1) for hr, x in pairs])),
-        }
+        psnr, ssim = ([m(hr, x, data_range=1) for hr, x in pairs] for m in (metrics.psnr, metrics.ssim))
+        # An empty detail is restored exactly, at infinite PSNR: it says nothing about the others.
+        finite = [value for value in psnr if np.isfinite(value)]
+        return {"psnr": float(np.mean(finite or psnr)), "ssim": float(np.mean(ssim))}
 
 
 def _centre(shape, scale):
