@@ -107,7 +107,10 @@ class SRGAN(keras.Model):
             scaled = {n: self.generator_optimizer.scale_loss(_share(w * v)) for n, (w, v) in terms.items()}
             d_scaled = self.discriminator_optimizer.scale_loss(d_loss)
 
-        at_output = {name: tape.gradient(value, sr) for name, value in scaled.items()}
+        at_output = {name: tape.gradient(value, sr) for name, value in scaled.items() if name != "adversarial"}
+        at_output["adversarial"], d_gradients = self._through_discriminator(
+            tape, sr, (real, fake), scaled["adversarial"], d_scaled
+        )
         # Over R replicas of like norms the norm of the whole gradient is sqrt(R) times one of them.
         unscale = ops.sqrt(_share(1.0)) / self.generator_optimizer.scale_loss(1.0)
         norms = {f"norm_{n}": ops.sqrt(ops.sum(ops.square(g))) * unscale for n, g in at_output.items()}
@@ -115,12 +118,24 @@ class SRGAN(keras.Model):
         weights = self.generator.trainable_variables
         gradients = generator_tape.gradient(sr, weights, output_gradients=sum(at_output.values()))
         self.generator_optimizer.apply(gradients, weights)
-        d_weights = self.discriminator.trainable_variables
-        self.discriminator_optimizer.apply(tape.gradient(d_scaled, d_weights), d_weights)
+        self.discriminator_optimizer.apply(d_gradients, self.discriminator.trainable_variables)
 
         losses = {name: _share(value) for name, (_, value) in terms.items()}
         margin = _share(ops.mean(real) - ops.mean(fake))
         return losses | norms | {"d_loss": d_loss, "d_margin": margin}
+
+    def _through_discriminator(self, tape, sr, logits, g_loss, d_loss):
+        """Return the gradients of the generator's adversarial loss at `sr`, and of `d_loss` at the weights."""
+        weights = self.discriminator.trainable_variables
+        if any(isinstance(layer, keras.layers.BatchNormalization) for layer in self.discriminator.layers):
+            return tape.gradient(g_loss, sr), tape.gradient(d_loss, weights)
+        # Without batch norm no sample sees another: what the two losses send back through the fake images differs by
+        # one factor a sample, so that one pass serves both. Nothing could be scaled where nothing is sent: the least
+        # that is sent is 1e-12.
+        at_real, at_fake = tape.gradient(d_loss, logits)
+        at_fake = ops.where(ops.abs(at_fake) < 1e-12, 1e-12, at_fake)
+        at_sr, *gradients = tape.gradient(logits, [sr, *weights], output_gradients=[at_real, at_fake])
+        return at_sr * (tape.gradient(g_loss, logits[1]) / at_fake)[..., None, None], gradients
 
     def _noise(self, batch):
         """Return numbers spread evenly over [0, 1), (2, batch, 1), a function of the step and the sample alone.
