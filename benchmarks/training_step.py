@@ -122,8 +122,8 @@ def main():
         # in msrgan (`SRGAN._through_discriminator`), by a pass of its own in PyTorch.
         work = gigaflops(6 if name == "msrgan" else 7)
         print(
-            f"{name:22s} {median:6.3f} s a step (minimum {minimum:.3f}), {work:.0f} GFLOP, {work / median:4.0f} GFLOP/s = "
-            f"{work / median / rate:.2f} of the matrix rate; msrgan is {median / ours:.2f} times as fast"
+            f"{name:22s} {median:6.3f} s a step (minimum {minimum:.3f}), {work:.0f} GFLOP at {work / median:4.0f} "
+            f"GFLOP/s = {work / median / rate:.2f} of the matrix rate; msrgan is {median / ours:.2f} times as fast"
         )
 
 
