@@ -30,7 +30,7 @@ def parse(argv=None) -> argparse.Namespace:
         "--vgg-layers", nargs="+", metavar="LAYER", help="block5_conv4 is before, block5_conv4_act after activation"
     )
     model = parser.add_argument_group("networks")
-    model.add_argument("--variant", choices=("msrgan", "srgan", "realtime", "esrgan", "srcnn"), default="msrgan")
+    model.add_argument("--variant", default="msrgan", help="msrgan, srgan, realtime, esrgan or srcnn (%(default)s)")
     model.add_argument("--scale", type=int, choices=(2, 4, 8), default=4)
     model.add_argument("--filters", type=positive, help="width of the generator (64)")
     model.add_argument("--blocks", type=positive, help="residual blocks (msrgan 15, srgan and realtime 16, esrgan 23)")
@@ -85,10 +85,15 @@ def train(options: argparse.Namespace):
     from msrgan.run import Run, start_from
     from msrgan.survey import check_pairs, check_patch, common_channels, identity, shuffle_window, survey
     from msrgan.training import Loop, Stage, is_chief, use_xla
-    from msrgan.variants import VARIANTS, build, settings
+    from msrgan.variants import GAN_ONLY, VARIANTS, build, settings
 
     chief = is_chief()
     say = print if chief else lambda *_: None
+    if options.variant not in VARIANTS:
+        raise ValueError(f"--variant is one of {', '.join(VARIANTS)}. Received: {options.variant}.")
+    if options.vgg_weights and options.vgg not in (None, "imagenet"):
+        raise ValueError(f"--vgg-weights are those of --vgg imagenet. Received: --vgg {options.vgg}.")
+    options.vgg = options.vgg or (options.vgg_weights and "imagenet")
     variant = VARIANTS[options.variant]
     sizes, training, ignored = settings(variant, vars(options))
     if ignored:
@@ -136,20 +141,22 @@ def train(options: argparse.Namespace):
             pretrain_steps=options.pretrain_steps,
             steps=options.steps,
         )
-        if options.init:
+        begun = options.resume and (options.out / "checkpoints" / "checkpoint").is_file()
+        if options.init and not begun:
             start_from(options.init, model.generator, model.averaged)
+    unused = {} if options.steps else dict.fromkeys(GAN_ONLY)
     run = Run(
         options.out,
-        arguments=vars(options) | {"command": "train_srgan", "shuffle_window": window},
+        arguments=vars(options) | unused | {"command": "train_srgan", "shuffle_window": window},
         data=identity(found, held_out) | {"features": features.fingerprint if features else None},
         resume=options.resume,
         writes=chief,
     )
     stages = [Stage("pixel", model.pretrain_step, options.pretrain_steps)]
-    if model.discriminator:
+    if variant.discriminator:
         stages.append(Stage("gan", model.train_step, options.steps))
     else:
-        stages[0] = stages[0]._replace(steps=options.pretrain_steps + options.steps)
+        stages = [Stage("pixel", model.pretrain_step, options.pretrain_steps + options.steps)]
     say(
         f"{len(found.ids)} training and {len(validation.cases)} validation images of {options.data}, "
         f"{channels} channels; {options.variant} generator of {model.generator.count_params():,} parameters, "

@@ -69,7 +69,7 @@ class Report(keras.callbacks.Callback):
 
 
 class Samples(keras.callbacks.Callback):
-    """Leave a picture for every epoch, and at the end all of them as an animated GIF.
+    """Leave a picture for every epoch, and at the end an animated GIF of them.
 
     Args:
         folder: of the pictures.
@@ -94,8 +94,10 @@ class Samples(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Write the animation, of 60 frames at the most."""
         pictures = sorted(self.folder.glob("step_*.png"))
-        chosen = pictures[:: -(-len(pictures) // self.FRAMES) or 1]
-        frames = [stack([np.asarray(Image.open(path))], [path.stem.replace("_", " ")]) for path in chosen]
+        chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), self.FRAMES)).round().astype(int)
+        frames = [
+            stack([np.asarray(Image.open(p))], [p.stem.replace("_", " ")]) for p in map(pictures.__getitem__, chosen)
+        ]
         if frames:
             first, *others = (Image.fromarray(frame).quantize() for frame in frames)
             with atomic(self.folder / f"{self.name}.gif") as file:

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from msrgan.losses import Objective, smoothed
+from msrgan.losses import Objective
 
 
 class SRGAN(keras.Model):
@@ -99,10 +99,9 @@ class SRGAN(keras.Model):
             tape.watch(sr)
             terms = {name: (weight, loss(sr)) for name, (weight, loss) in weighted.items()}
             real, fake = self.discriminator(hr, training=True), self.discriminator(sr, training=True)
-            terms["adversarial"] = (gamma, adversarial.generator(real, fake))
-            d_loss = _share(adversarial.discriminator(real, fake))
-            if adversarial.smoothing:
-                d_loss += _share(smoothed(real, fake, adversarial.smoothing * self._noise(hr.shape[0])))
+            around = {"mean": _global_mean, "step": self.discriminator_optimizer.iterations}
+            terms["adversarial"] = (gamma, adversarial.generator(real, fake, **around))
+            d_loss = _share(adversarial.discriminator(real, fake, **around))
             # Mixed precision scales a loss while it is small, then its gradient back.
             scaled = {n: self.generator_optimizer.scale_loss(_share(w * v)) for n, (w, v) in terms.items()}
             d_scaled = self.discriminator_optimizer.scale_loss(d_loss)
@@ -137,19 +136,6 @@ class SRGAN(keras.Model):
         at_sr, *gradients = tape.gradient(logits, [sr, *weights], output_gradients=[at_real, at_fake])
         return at_sr * (tape.gradient(g_loss, logits[1]) / at_fake)[..., None, None], gradients
 
-    def _noise(self, batch):
-        """Return numbers spread evenly over [0, 1), (2, batch, 1), a function of the step and the sample alone.
-
-        The R2 sequence (Roberts 2018) in integers. Generators of random numbers give other ones under XLA.
-        """
-        context = tf.distribute.get_replica_context()
-        replicas, own = context.num_replicas_in_sync, context.replica_id_in_sync_group
-        # Replica r has every r-th sample of the global batch.
-        first = ops.cast(self.discriminator_optimizer.iterations, "int64") * batch * replicas
-        sample = first + ops.arange(batch, dtype="int64") * replicas + ops.cast(own, "int64")
-        u = sample * ops.reshape(ops.array([0xC13FA9A9, 0x91E10DA5], "int64"), (2, 1)) % 2**32
-        return ops.cast(u, "float32")[..., None] / 2**32
-
     def update_average(self):
         """Move the averaged weights towards the current ones; once after every step, outside the replicas."""
         t = ops.cast(self.generator_optimizer.iterations, "float32")
@@ -161,3 +147,9 @@ class SRGAN(keras.Model):
 def _share(value):
     """Divide a mean over this replica's part of the batch, so that the replicas' sum is the global mean."""
     return value / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _global_mean(values):
+    """Return the mean over the batches of all replicas."""
+    mean, context = ops.mean(values), tf.distribute.get_replica_context()
+    return context.all_reduce("MEAN", mean) if context.num_replicas_in_sync > 1 else mean

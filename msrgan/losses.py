@@ -50,57 +50,58 @@ def content(
 
 
 class Adversarial(NamedTuple):
-    """A pair of losses over logits (B, 1); each maps (real_logits, fake_logits) to a scalar.
+    """A pair of losses over logits (B, 1).
+
+    Each maps (real_logits, fake_logits, mean=..., step=...) to a scalar, a mean over the batch. `mean` takes the mean
+    of logits over the batch of all replicas (`ops.mean` where there is one); `step` is the number of the step, of
+    which random labels are a function.
 
     Attributes:
         generator: what the generator minimises.
         discriminator: what the discriminator minimises.
-        smoothing: upper end of the random u by which the discriminator's labels are smoothed (`smoothed`).
     """
 
-    generator: Callable[[Tensor, Tensor], Tensor]
-    discriminator: Callable[[Tensor, Tensor], Tensor]
-    smoothing: float = 0.0
+    generator: Callable[..., Tensor]
+    discriminator: Callable[..., Tensor]
 
 
 def _bce(logits, label):
-    # -log sigmoid(x) for label 1, -log(1 - sigmoid(x)) for label 0, in its stable form.
-    return ops.mean(ops.softplus(-logits if label else logits))
+    # -log sigmoid(x) for label 1, -log(1 - sigmoid(x)) for label 0, in its stable form; linear in the label.
+    return ops.mean(ops.softplus(logits) - label * logits)
+
+
+def _smoothed(real, fake, mean=ops.mean, step=0):
+    # A low-discrepancy sequence (R2, Roberts 2018) in place of random numbers, which XLA would draw otherwise.
+    t = ops.cast(step % 65536, "float32")
+    u, v = (0.2 * (t * ratio % 1.0) for ratio in (0.7548776662466927, 0.5698402909980532))
+    return _bce(real, 1 - u) + _bce(fake, v)
+
+
+def _relativistic(first, second, mean=ops.mean, step=0):
+    # `first` is to be more real than `second` on average, and `second` less than `first`.
+    return (_bce(first - mean(second), 1) + _bce(second - mean(first), 0)) / 2
 
 
 LEAST_SQUARES = Adversarial(
-    generator=lambda real, fake: ops.mean(ops.square(fake - 1)),
-    discriminator=lambda real, fake: ops.mean(ops.square(real - 1)) + ops.mean(ops.square(fake + 1)),
+    generator=lambda real, fake, **_: ops.mean(ops.square(fake - 1)),
+    discriminator=lambda real, fake, **_: ops.mean(ops.square(real - 1)) + ops.mean(ops.square(fake + 1)),
 )
 """Least squares with targets +1 (real) and -1 (fake), as in the thesis. Mao et al., arXiv 1611.04076."""
 
 CROSS_ENTROPY = Adversarial(
-    generator=lambda real, fake: _bce(fake, 1),
-    discriminator=lambda real, fake: _bce(real, 1) + _bce(fake, 0),
+    generator=lambda real, fake, **_: _bce(fake, 1),
+    discriminator=lambda real, fake, **_: _bce(real, 1) + _bce(fake, 0),
 )
 """Binary cross entropy, the generator's in its non-saturating form -log D(G(x)) (SRGAN eq. 6)."""
 
-SMOOTHED_CROSS_ENTROPY = CROSS_ENTROPY._replace(smoothing=0.2)
-"""Cross entropy with random label smoothing (real-time SRGAN, arXiv 2010.04634)."""
+SMOOTHED_CROSS_ENTROPY = CROSS_ENTROPY._replace(discriminator=_smoothed)
+"""Cross entropy whose discriminator sees labels 1 - u and v, in (0, 0.2), new at every step (arXiv 2010.04634)."""
 
 RELATIVISTIC = Adversarial(
-    generator=lambda real, fake: (_bce(fake - ops.mean(real), 1) + _bce(real - ops.mean(fake), 0)) / 2,
-    discriminator=lambda real, fake: (_bce(real - ops.mean(fake), 1) + _bce(fake - ops.mean(real), 0)) / 2,
+    generator=lambda real, fake, **around: _relativistic(fake, real, **around),
+    discriminator=_relativistic,
 )
 """Relativistic average discriminator (ESRGAN, arXiv 1809.00219, eq. 1-2; means of the two halves)."""
-
-
-def smoothed(real: Tensor, fake: Tensor, u: Tensor) -> Tensor:
-    """Return what cross entropy gains where the labels are 1 - u and u instead of 1 and 0.
-
-    The cross entropy of logit x for label y is softplus(x) - y x: linear in y.
-
-    Args:
-        real: logits (B, 1).
-        fake: logits (B, 1).
-        u: (2, B, 1), for the real and the fake ones.
-    """
-    return ops.mean(u[0] * real) - ops.mean(u[1] * fake)
 
 
 class Objective(NamedTuple):

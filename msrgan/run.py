@@ -13,6 +13,7 @@ import keras
 
 import msrgan.networks  # noqa: F401  registers the layers of a saved generator
 from msrgan.files import atomic
+from msrgan.networks.phases import Bicubic
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 # What a run leaves in its folder.
@@ -23,6 +24,8 @@ FREE = {
     *("out", "resume", "checkpoint_every", "data_dir", "manual_dir", "cache_gb", "jit"),
     *("steps", "epochs", "patience", "learning_rate", "pretrain_learning_rate", "decay"),
 }
+# What counts only from the first step of the GAN on; null until then.
+LATER = {"alpha", "beta", "gamma", "content_loss", "vgg", "vgg_weights", "vgg_layers", "features"}
 
 
 class Run:
@@ -105,10 +108,9 @@ class Run:
         old, data = self._before()
         now = json.loads(json.dumps(config))
         new = now["arguments"]
-        changed = [f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if k not in FREE and old.get(k) != v]
+        changed = [f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if _differs(k, old.get(k), v)]
         if not changed:
-            # Null is what has not been used yet, as the features of a run that stopped before its GAN.
-            changed = [f"{k} changed" for k, v in now["data"].items() if data.get(k) not in (None, v)]
+            changed = [f"{k} changed" for k, v in now["data"].items() if _differs(k, data.get(k), v)]
         if changed:
             raise ValueError(
                 f"{self.folder} holds a run of another configuration: {'; '.join(changed)}. "
@@ -130,6 +132,10 @@ class History(keras.callbacks.Callback):
         self.run.write_table("history.csv", self.rows)
 
 
+def _differs(name, old, new):
+    return name not in FREE and old != new and not (name in LATER and None in (old, new))
+
+
 def start_from(run: Path, *generators: keras.Model):
     """Give generators the weights of another run's, as ESRGAN starts from a generator trained on pixels.
 
@@ -148,15 +154,21 @@ def start_from(run: Path, *generators: keras.Model):
         saved = keras.saving.load_model(file, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{file} cannot be read as a generator ({type(error).__name__}).") from error
-    old, new = ([(w.name, tuple(w.shape)) for w in model.weights] for model in (saved, generators[0]))
-    differing = [f"{there} there, {here} here" for there, here in zip_longest(old, new) if there != here]
+    pairs = zip_longest(_outline(saved), _outline(generators[0]))
+    differing = [f"{there} there, {here} here" for there, here in pairs if there != here]
     if differing:
         raise ValueError(
-            f"{file} is another network: {len(differing)} of {len(new)} weights differ, the first is {differing[0]}. "
-            "Use its --variant, --scale, --filters, --blocks and --upsample, and images of its channels."
+            f"{file} is another network, with {differing[0]}. Use its --variant, --scale, --filters, --blocks, "
+            "--upsample and --image-skip, and images of its channels."
         )
     for generator in generators:
         generator.set_weights(saved.get_weights())
+
+
+def _outline(network):
+    """List what two networks must share: the weights, and enlargements, which have none."""
+    enlargements = [f"{x.name} x{x.scale}" for x in network.layers if isinstance(x, Bicubic)]
+    return enlargements + [f"{weight.name} {tuple(weight.shape)}" for weight in network.weights]
 
 
 def _versions():

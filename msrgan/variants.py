@@ -42,14 +42,14 @@ TRAINING = {
     "pixel_loss": "mse",
     "content_loss": "mse",
     "vgg": "runs/vgg",
-    "vgg_layers": tuple(f"block{i}_conv{n}_act" for i, n in enumerate((2, 2, 4, 4, 4), start=1)),
+    "vgg_layers": ("block1_conv2_act", "block2_conv2_act", "block3_conv4_act", "block4_conv4_act", "block5_conv4_act"),
     "learning_rate": 1e-4,
     "pretrain_learning_rate": 3e-4,
     "decay": (),
     "adam_beta_2": 0.999,
 }
 # What only a system with a discriminator has.
-_GAN_ONLY = {"beta", "gamma", "content_loss", "vgg", "vgg_layers"}
+GAN_ONLY = {"alpha", "beta", "gamma", "content_loss", "vgg", "vgg_weights", "vgg_layers"}
 _RESNET = {
     "filters": 64,
     "blocks": 16,
@@ -149,16 +149,17 @@ def settings(variant: Variant, chosen: dict[str, Any]) -> tuple[dict[str, Any], 
         chosen: values by name, None where there is no choice; other names are of no account.
 
     Returns:
-        The arguments of the generator's size, the settings of `TRAINING`, and the names of what was chosen in vain
-        because the system lacks it.
+        The arguments of the generator's size; the settings of `TRAINING`, None for what the system lacks; the names of
+        what was chosen in vain because it does.
     """
     lacking = set(_SIZES) - set(variant.sizes)
     if variant.discriminator is None:
-        lacking |= _GAN_ONLY
+        lacking |= GAN_ONLY
     ignored = sorted(name for name in lacking if chosen.get(name) is not None)
     taken = {name: value for name, value in chosen.items() if value is not None and name not in lacking}
     sizes = {name: taken.get(name, value) for name, value in variant.sizes.items()}
-    training = {name: taken.get(name, value) for name, value in (TRAINING | variant.training).items()}
+    published = {name: v for name, v in (TRAINING | variant.training).items() if name not in lacking}
+    training = dict.fromkeys(TRAINING) | {name: taken.get(name, value) for name, value in published.items()}
     return sizes, training, ignored
 
 

@@ -37,13 +37,13 @@ def test_content_sums_the_mean_squared_differences_of_the_maps():
 
 
 def test_least_squares():
-    generator, discriminator, _ = losses.LEAST_SQUARES
+    generator, discriminator = losses.LEAST_SQUARES
     assert float(generator(REAL, FAKE)) == pytest.approx((4 + 0) / 2)
     assert float(discriminator(REAL, FAKE)) == pytest.approx((1 + 1) / 2 + (0 + 4) / 2)
 
 
 def test_cross_entropy():
-    generator, discriminator, _ = losses.CROSS_ENTROPY
+    generator, discriminator = losses.CROSS_ENTROPY
     assert float(generator(REAL, FAKE)) == pytest.approx(-(log_sigmoid(-1) + log_sigmoid(1)) / 2)
     real = -(log_sigmoid(2) + log_sigmoid(0)) / 2
     fake = -(log_sigmoid(1) + log_sigmoid(-1)) / 2
@@ -52,11 +52,11 @@ def test_cross_entropy():
 
 def test_cross_entropy_stays_finite_for_large_logits():
     large = np.array([[1e4], [-1e4]], "float32")
-    assert all(np.isfinite(float(f(large, -large))) for f in losses.CROSS_ENTROPY[:2])
+    assert all(np.isfinite(float(f(large, -large))) for f in losses.CROSS_ENTROPY)
 
 
 def test_relativistic_average():
-    generator, discriminator, _ = losses.RELATIVISTIC
+    generator, discriminator = losses.RELATIVISTIC
     real, fake = REAL - 0.0, FAKE - 1.0  # minus the mean of the other
     d = -(log_sigmoid(real[0, 0]) + log_sigmoid(real[1, 0])) / 2
     d -= (log_sigmoid(-fake[0, 0]) + log_sigmoid(-fake[1, 0])) / 2
@@ -67,14 +67,34 @@ def test_relativistic_average():
 
 
 def test_smoothed_labels():
+    assert losses.SMOOTHED_CROSS_ENTROPY.generator is losses.CROSS_ENTROPY.generator
+
     def entropy(label, logit):
         return -(label * log_sigmoid(logit) + (1 - label) * log_sigmoid(-logit))
 
-    u = np.array([[[0.1], [0.2]], [[0.05], [0.15]]], "float32")
-    expected = (entropy(0.9, 2) + entropy(0.8, 0) + entropy(0.05, -1) + entropy(0.15, 1)) / 2
-    hard = losses.SMOOTHED_CROSS_ENTROPY.discriminator(REAL, FAKE)
-    assert float(hard + losses.smoothed(REAL, FAKE, u)) == pytest.approx(expected, rel=1e-5)
-    assert (losses.SMOOTHED_CROSS_ENTROPY.smoothing, losses.CROSS_ENTROPY.smoothing) == (0.2, 0.0)
+    # By hand: multiples of 1 / g and 1 / g^2, where g = 1.3247 is the root of g^3 = g + 1.
+    g, drawn = 1.32471795724474602596, []
+    for step in (0, 1, 1000):
+        u, v = (0.2 * (step / g % 1), 0.2 * (step / g**2 % 1))
+        expected = (entropy(1 - u, 2) + entropy(1 - u, 0) + entropy(v, -1) + entropy(v, 1)) / 2
+        found = losses.SMOOTHED_CROSS_ENTROPY.discriminator(REAL, FAKE, step=np.int64(step))
+        assert float(found) == pytest.approx(expected, rel=1e-4)
+        drawn.append(float(found))
+    assert drawn[0] == pytest.approx(float(losses.CROSS_ENTROPY.discriminator(REAL, FAKE)), rel=1e-6)
+    assert len(set(drawn)) == 3
+
+
+def test_relativistic_takes_the_mean_it_is_given():
+    def mean(values):
+        return np.float32(0.5) + np.mean(values)
+
+    generator, discriminator = losses.RELATIVISTIC
+    assert float(discriminator(REAL, FAKE, mean=mean)) == pytest.approx(
+        (float(losses._bce(REAL - 0.5, 1)) + float(losses._bce(FAKE - 1.5, 0))) / 2
+    )
+    assert float(generator(REAL, FAKE, mean=mean)) == pytest.approx(
+        (float(losses._bce(FAKE - 1.5, 1)) + float(losses._bce(REAL - 0.5, 0))) / 2
+    )
 
 
 def test_default_weights_are_the_projects():

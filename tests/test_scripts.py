@@ -103,11 +103,13 @@ def test_srcnn_goes_on_with_pixels_and_names_what_it_lacks(image_folder, tmp_pat
     assert [(row["stage"], row["step"]) for row in rows] == [("pixel", "2"), ("pixel", "4")]
     arguments = json.loads((tmp_path / "config.json").read_text())["arguments"]
     assert (arguments["filters"], arguments["pixel_loss"], arguments["image_skip"]) == (None, "mse", "bicubic")
+    assert (arguments["alpha"], arguments["beta"], arguments["vgg"]) == (None, None, None)
 
 
 def test_a_run_without_gan_goes_on_with_one(vgg, image_folder, tmp_path):
-    arguments = ["--data", str(image_folder), "--vgg", str(vgg), "--out", str(tmp_path), *SRGAN, "--steps"]
-    assert train_srgan.main([*arguments, "0"]) == 0
+    arguments = ["--data", str(image_folder), "--out", str(tmp_path), *SRGAN]
+    assert train_srgan.main([*arguments, "--steps", "0"]) == 0  # a --vgg that there is not yet does not matter
+    arguments += ["--vgg", str(vgg), "--steps"]
     assert [row["stage"] for row in table(tmp_path / "history.csv")] == ["pixel"]
     assert train_srgan.main([*arguments, "2"]) == 0
     pixel, gan = table(tmp_path / "history.csv")
@@ -127,6 +129,16 @@ def test_a_generator_starts_from_another_run(grey, tmp_path, capfd):
         np.testing.assert_array_equal(a, b)
     capfd.readouterr()
     assert_refused(train_srgan.main, [*common, *start, "--filters", 8], tmp_path / "third", capfd, "is another network")
+    other = [*common, *start, "--image-skip", "none"]
+    assert_refused(train_srgan.main, other, tmp_path / "third", capfd, "image_skip x2 there")
+    (tmp_path / "first" / "generator.keras").rename(tmp_path / "moved.keras")
+    again = [*common, *start, "--out", str(tmp_path / "second"), "--pretrain-steps", "1"]
+    assert train_srgan.main([*again, "--no-resume"]) == 2
+    (tmp_path / "moved.keras").rename(tmp_path / "first" / "generator.keras")
+    assert train_srgan.main([*again, "--no-resume"]) == 0
+    (tmp_path / "first" / "generator.keras").unlink()
+    assert train_srgan.main(again) == 0  # the checkpoints are enough to go on
+    capfd.readouterr()
     start[1] = str(tmp_path / "nowhere")
     assert_refused(train_srgan.main, [*common, *start], tmp_path / "third", capfd, "no such generator")
     (tmp_path / "damaged.keras").write_bytes(b"PK")
@@ -137,14 +149,23 @@ def test_a_generator_starts_from_another_run(grey, tmp_path, capfd):
 def test_imagenet_features_from_a_file(image_folder, tmp_path, capfd):
     weights = tmp_path / "vgg19.weights.h5"
     keras.applications.VGG19(include_top=False, weights=None).save_weights(weights)
-    arguments = ["--data", str(image_folder), "--variant", "esrgan", "--vgg", "imagenet", "--vgg-weights"]
+    arguments = ["--data", str(image_folder), "--variant", "esrgan", "--vgg-weights"]
     out = tmp_path / "run"
     assert train_srgan.main([*map(str, arguments), str(weights), "--out", str(out), *SRGAN]) == 0
     assert float(table(out / "history.csv")[1]["norm_content"]) > 0
     nowhere = [*arguments, tmp_path / "nowhere.h5", *SRGAN]
     assert_refused(train_srgan.main, nowhere, tmp_path / "other", capfd, "no such file of VGG19 weights")
+    mixed = ["--data", image_folder, "--vgg", "runs/vgg", "--vgg-weights", weights, *SRGAN]
+    assert_refused(
+        train_srgan.main, mixed, tmp_path / "other", capfd, "are those of --vgg imagenet. Received: --vgg runs"
+    )
     layers = [*arguments, weights, "--vgg-layers", "block9_conv1", *SRGAN]
     assert_refused(train_srgan.main, layers, tmp_path / "other", capfd, "Received: 'block9_conv1'")
+
+
+def test_an_unknown_variant_is_named(grey, tmp_path, capfd):
+    message = "--variant is one of msrgan, srgan, realtime, esrgan, srcnn. Received: x"
+    assert_refused(train_srgan.main, ["--data", grey, "--variant", "x"], tmp_path / "run", capfd, message)
 
 
 def test_an_adversarial_loss_alone_is_refused(grey, tmp_path, capfd):
@@ -308,7 +329,7 @@ def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):
     )
 
 
-@pytest.mark.parametrize("flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--variant", "x")])
+@pytest.mark.parametrize("flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--decay", "x")])
 def test_values_out_of_range_are_usage_errors(flag, capfd):
     with pytest.raises(SystemExit) as stop:
         train_srgan.main(list(flag))

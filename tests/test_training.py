@@ -26,7 +26,7 @@ from msrgan.variants import VARIANTS
 VGG = ["--width", 1 / 32, "--image-size", 32, "--batch-size", 4, "--seed", 3]
 SRGAN = ["--filters", 4, "--blocks", 1, "--scale", 2, "--patch-size", 16, "--batch-size", 4, "--seed", 3]
 # Batch norm and dropout: everything that has a state of its own.
-SRGAN += ["--variant", "srgan", "--dropout", 0.3, "--vgg", "none", "--steps-per-epoch", 5]
+SRGAN += ["--variant", "srgan", "--dropout", 0.3, "--vgg", "none", "--alpha", 1, "--validate-every", 5]
 
 
 def history(run):
@@ -217,16 +217,16 @@ def test_epochs_report_means_and_validation(tmp_path):
     assert seen.logs[0]["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def fit_srgan(folder, distribution):
-    """Train a tiny SRGAN with batch norm for two pixel and two GAN steps; return its averaged weights."""
+def fit_srgan(name, folder, distribution):
+    """Train a tiny SRGAN for two pixel and two GAN steps; return its averaged weights and its discriminator's."""
     keras.utils.set_random_seed(0)
-    variant = VARIANTS["srgan"]
+    variant = VARIANTS[name]
     with distribution.scope():
         generator = variant.generator(channels=1, scale=2, **tiny(variant))
         model = gan.SRGAN(generator, variant.discriminator(channels=1, patch=32, filters=4))
         # Plain descent shows the size of a gradient; Adam would hide a loss that is twice as large.
         optimizers = keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1)
-        model.compile(Objective(adversarial=variant.adversarial), *optimizers)
+        model.compile(Objective(adversarial=variant.adversarial, gamma=0.01), *optimizers)
     hr = np.random.default_rng(0).normal(size=(16, 32, 32, 1)).astype("float32")
     lr = hr.reshape(16, 16, 2, 16, 2, 1).mean(axis=(2, 4))
 
@@ -266,12 +266,15 @@ for name, distribution in (("one", one), ("two", two)):
     slopes.append(float(model.a.numpy()))
 assert abs(slopes[0]) > 0.1
 np.testing.assert_allclose(slopes[1], slopes[0], atol=1e-6)
-pairs = zip(fit_srgan(folder / "srgan1", one), fit_srgan(folder / "srgan2", two), strict=True)
-print(max(np.abs(a - b).max() for a, b in pairs))
+for name in ("msrgan", "srgan", "realtime", "esrgan"):
+    pairs = zip(fit_srgan(name, folder / name / "1", one), fit_srgan(name, folder / name / "2", two), strict=True)
+    print(name, max(np.abs(a - b).max() for a, b in pairs))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert float(done.stdout.splitlines()[-1]) < 1e-5
+    differences = dict(line.split() for line in done.stdout.splitlines()[-4:])
+    assert set(differences) == {"msrgan", "srgan", "realtime", "esrgan"}
+    assert max(map(float, differences.values())) < 1e-5, differences
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
