@@ -30,7 +30,7 @@ def cyto2017(folder: Path, real: Path):
 
 
 def hpa(folder: Path, real: Path):
-    """Write four grey PNG files an id and train.csv: tiles of a Human Protein Atlas field, or simulated fields."""
+    """Write four grey PNG files an id and train.csv: tiles of one Human Protein Atlas field, or simulated fields."""
     names = [real / "hpa_if_fields" / "fields_8bit" / f"57_F11_1_{colour}.png" for colour in COLOURS]
     if all(name.is_file() for name in names):
         whole = np.dstack([images.read(name)[..., 0] for name in names])
@@ -53,10 +53,14 @@ def hpa(folder: Path, real: Path):
 
 
 def tissue(folder: Path, real: Path):
-    """Write slides as PNG files: tiles of H&E and Ki67 slides, or drawn ones."""
+    """Write tiles of two slides, Ki67 to train on and H&E held out, in split folders; or drawn slides."""
     source = real / "openslide_he_ki67" / "tiles_512"
     if source.is_dir():
-        shutil.copytree(source, folder, dirs_exist_ok=True)
+        held_out = iter(("val", "test", "val", "test"))
+        for path in sorted(source.glob("*.png")):
+            split = "train" if path.name.startswith("ki67") else next(held_out)
+            (folder / split).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / split)
         return
     rng = np.random.default_rng(3)
     for k in range(6):
