@@ -111,7 +111,7 @@ def train(options: argparse.Namespace):
     held_out = survey(datasets.load(options.data, "validation", **where))
     check_patch(found, options.patch_size)
     for part in (found, held_out):
-        check_pairs(part, options.scale)
+        check_pairs(part, options.scale, quiet=not chief)
     options.degradation = "acquired" if found.pairs else degradation.spec
     channels = common_channels(found, held_out)
     window = shuffle_window(found, int(options.cache_gb * 2**30))

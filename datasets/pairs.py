@@ -1,5 +1,6 @@
 """A folder of acquired pairs as a tf.data.Dataset: the same fields imaged twice, in `lr/` and in `hr/`."""
 
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -37,8 +38,8 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
         with a file that cannot be read is skipped, with a warning.
 
     Raises:
-        ValueError: naming the first few images without a partner and the number of them, if a split is empty, or if
-            labels are wanted.
+        ValueError: naming the first few images without a partner and the number of them (stderr names them all), if a
+            split is empty, or if labels are wanted.
     """
     if labels:
         raise ValueError(f"{folder} holds pairs in lr/ and hr/, which have no labels. Use a labelled set.")
@@ -90,6 +91,8 @@ def _items(folder):
             item = Item(path, (root.relative_to(folder) / relative).as_posix(), split, None)
             items.append(item)
             partners[item.id] = found["lr"].get(name, [None])[0]
+    for violation in violations:
+        print(f"warning: {violation}", file=sys.stderr)
     if violations:
         more = f" and {len(violations) - SHOWN} more" if len(violations) > SHOWN else ""
         raise ValueError(

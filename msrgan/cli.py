@@ -186,6 +186,8 @@ def _evaluate(arguments):
 
 
 def _print_summary(summary, out):
+    from msrgan.survey import displaced
+
     titles = {"mse": "MSE", "psnr": "PSNR dB", "ssim": "SSIM"}
     titles |= {f"{metric}_mask": f"{title} in mask" for metric, title in titles.items()}
     columns = {title: summary[metric] for metric, title in titles.items() if metric in summary}
@@ -195,6 +197,8 @@ def _print_summary(summary, out):
         means = [column[method]["mean"] for column in columns.values()]
         print(f"{method:9}" + "".join(f"{'' if mean is None else f'{mean:.5g}':>16}" for mean in means))
     print(f"better than bicubic: {summary['better_than_bicubic']:.0%} of the images; see {out}")
+    for name, shift in summary["displaced"].items():
+        warn(displaced(name, shift))
     for name, reason in summary["skipped"].items():
         warn(f"skipped {name}: {reason}")
     if summary["skipped"]:

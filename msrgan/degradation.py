@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import spec
-from msrgan.microscope import DEFAULTS, LIMITS, gaussian_matrix, microscope
+from msrgan.microscope import BLUR, DEFAULTS, LIMITS, check_length, gaussian_matrix, microscope
 
 # Stands for a degradation where LR images were acquired, not made.
 ACQUIRED = "acquired"
@@ -37,8 +37,8 @@ def thesis(hr: tf.Tensor, *, scale: int, seed=None) -> tf.Tensor:
     """Reduce as the mSRGAN thesis did: TensorFlow 1's `resize_bicubic`, which does not antialias.
 
     That kernel samples at the pixels' corners: at an integer `scale` it takes every `scale`-th pixel of every
-    `scale`-th row, so fine structure aliases. Gawande, TRITA-EECS-EX-2018:10. Arguments and result as for
-    `bicubic`.
+    `scale`-th row, so fine structure aliases, and an LR pixel shows not the centre of its HR pixels but the first of
+    them (see `Degradation.offset`). Gawande, TRITA-EECS-EX-2018:10. Arguments and result as for `bicubic`.
     """
     return _reduce(hr, scale, lambda signals, size: signals[:, ::scale])
 
@@ -60,8 +60,10 @@ def gaussian(hr: tf.Tensor, *, scale: int, seed=None, sigma: float = 0.5) -> tf.
         hr: image or batch.
         scale: reduction factor.
         seed: not used.
-        sigma: standard deviation of the blur in LR pixels (of `scale` HR pixels).
+        sigma: standard deviation of the blur in LR pixels (of `scale` HR pixels), at most half the image's side.
     """
+    hr = tf.convert_to_tensor(hr, tf.float32)
+    check_length("gaussian:sigma", sigma, BLUR, hr.shape, scale)
 
     def resize(signals, size):
         return tf.image.resize(signals, size, "bicubic")
@@ -77,12 +79,18 @@ class Degradation(NamedTuple):
         function: (hr, scale=..., seed=..., **options) -> lr.
         options: every option with its value: a number, or a range (low, high) that is drawn from.
         limits: option -> smallest and largest value allowed.
+        corner: whether an LR pixel is sampled at the first of its `scale` x `scale` HR pixels, not at their centre.
     """
 
     name: str
     function: Callable[..., tf.Tensor]
     options: dict[str, Any] = {}
     limits: dict[str, tuple[float, float]] = {}
+    corner: bool = False
+
+    def offset(self, scale: int) -> float:
+        """Tell how far LR pixels are sampled below and right of the centres of their HR pixels, in HR pixels."""
+        return (1 - scale) / 2 if self.corner else 0.0
 
     @property
     def spec(self) -> str:
@@ -101,6 +109,9 @@ class Degradation(NamedTuple):
 
         Returns:
             float32 tensor (..., H/scale, W/scale, C), not clipped.
+
+        Raises:
+            ValueError: a length among the options is too large for an image of this size.
         """
         return self.function(hr, scale=scale, seed=seed, **self.options)
 
@@ -109,7 +120,7 @@ DEGRADATIONS: dict[str, Degradation] = {
     known.name: known
     for known in (
         Degradation("bicubic", bicubic),
-        Degradation("thesis", thesis),
+        Degradation("thesis", thesis, corner=True),
         Degradation("area", area),
         Degradation("gaussian", gaussian, {"sigma": 0.5}, {"sigma": (0, 100)}),
         Degradation("microscope", microscope, DEFAULTS, LIMITS),

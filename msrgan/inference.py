@@ -103,7 +103,7 @@ def load(path: str | os.PathLike, *, scale: int | None = None) -> Upscaler:
         ValueError: the folder is no exported model, or the model has another scale than asked for.
     """
     if str(path) in _INTERPOLATIONS:
-        return _interpolation(str(path), scale or 4)
+        return interpolation(str(path), scale or 4)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
@@ -203,11 +203,33 @@ def _enlarge(model: Upscaler, x: np.ndarray) -> np.ndarray:
     return model(x[None])[0]
 
 
-def _interpolation(name: str, scale: int) -> Upscaler:
+def interpolation(name: str, scale: int, offset: float = 0.0) -> Upscaler:
+    """Make a null model.
+
+    Args:
+        name: "nearest", "bicubic" (Keys, a = -0.5) or "lanczos" (3 lobes).
+        scale: enlargement.
+        offset: how far the samples of the LR pixels lie below and right of the centres of the blocks of scale x scale
+            pixels that they become, in HR pixels (see `degradation.Degradation.offset`).
+    """
     method, radius = _INTERPOLATIONS[name]
 
+    def nearest(batch, axis):
+        positions = (tf.range(scale * batch.shape[axis], dtype=tf.float32) + 0.5 - offset) / scale
+        chosen = tf.clip_by_value(tf.cast(tf.floor(positions), tf.int32), 0, batch.shape[axis] - 1)
+        return tf.gather(batch, chosen, axis=axis)
+
     def function(batch):
-        return tf.cast(tf.image.resize(batch, tf.shape(batch)[1:3] * scale, method=method), tf.float32)
+        size = tf.shape(batch)[1:3] * scale
+        if not offset:
+            return tf.image.resize(batch, size, method)
+        if name == "nearest":
+            return nearest(nearest(batch, 1), 2)
+        # Beyond the outermost samples the image is continued by them; the operation itself would give 0 there.
+        continued = tf.pad(batch, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+        grid = {"size": size, "scale": [float(scale)] * 2, "translation": [float(offset - scale)] * 2}
+        kernel = "keyscubic" if name == "bicubic" else method
+        return tf.raw_ops.ScaleAndTranslate(images=continued, **grid, kernel_type=kernel, antialias=False)
 
     metadata = {"scale": scale, "channels": None, "receptive_radius": radius, "interpolation": name}
     defaults = {"normalization": "percentile", "percentiles": list(images.PERCENTILES)}

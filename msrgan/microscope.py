@@ -23,6 +23,10 @@ _PARAMETERS = {
 }
 DEFAULTS = {name: default for name, (default, _) in _PARAMETERS.items()}
 LIMITS = {name: limits for name, (_, limits) in _PARAMETERS.items()}
+# The largest lengths as fractions of the shorter side of an image: beyond, blur leaves nothing of it, and distortion
+# turns its corners inside out.
+BLUR = 1 / 2
+_LARGEST = {"distortion": 1 / 4, "motion": BLUR, "psf": BLUR}
 NEUTRAL = dict.fromkeys(DEFAULTS, (0.0, 0.0)) | {"gain": (1.0, 1.0), "photons": (math.inf, math.inf)}
 
 
@@ -33,7 +37,8 @@ def microscope(hr: tf.Tensor, *, scale: int, seed: tf.Tensor, **parameters: tupl
 
     - `distortion`, LR pixels: radial displacement in the corners of the image, growing as the third power of the
       distance from its centre; content moves inwards where it is positive.
-    - `crosstalk`, fraction: part of a channel that is the mean of its neighbouring channels. White stays white.
+    - `crosstalk`, fraction: part of a channel that is the mean of its neighbours in the order of the channels (of one
+      or two), which for channels in the order of their wavelengths are its spectral neighbours. White stays white.
     - `bleach`, fraction of the fluorescence lost. The image comes back in the units of `hr`, since every image is
       normalised by its own percentiles anyway: bleaching costs photons, not brightness, and is seen as noise.
     - `illumination`, fraction: brightness lost from one side of the image to the other, linearly, in a random
@@ -57,13 +62,40 @@ def microscope(hr: tf.Tensor, *, scale: int, seed: tf.Tensor, **parameters: tupl
 
     Returns:
         float32 tensor (..., H/scale, W/scale, C), not clipped.
+
+    Raises:
+        ValueError: `distortion` of more than a quarter, `motion` or `psf` of more than half the shorter side of the
+            image, where its size is known beforehand.
     """
     hr, seed = tf.convert_to_tensor(hr, tf.float32), tf.cast(seed, tf.int64)
     ranges = DEFAULTS | parameters
+    for name, fraction in _LARGEST.items():
+        check_length(f"microscope:{name}", max(map(abs, ranges[name])), fraction, hr.shape, scale)
     if hr.shape.rank == 3:
         return _acquire(hr, scale, seed, ranges)
     one = tf.TensorSpec([None if n is None else n // scale for n in hr.shape[1:3]] + [hr.shape[3]], tf.float32)
     return tf.map_fn(lambda image: _acquire(image[0], scale, image[1], ranges), (hr, seed), fn_output_signature=one)
+
+
+def check_length(option: str, length: float, fraction: float, shape: tf.TensorShape, scale: int) -> None:
+    """Check a length against the size of an image.
+
+    Args:
+        option: its name, for the message.
+        length: LR pixels.
+        fraction: of the shorter side of the image that it may have at most.
+        shape: of the HR image or batch; a side that is not known beforehand is not checked.
+        scale: HR pixels in an LR pixel.
+
+    Raises:
+        ValueError: `length` is larger.
+    """
+    sides = [side // scale for side in shape[-3:-1] if side]
+    if sides and length > fraction * min(sides):
+        raise ValueError(
+            f"{option} is at most {fraction * min(sides):g} for images of {min(sides)} LR pixels a side. "
+            f"Received: {length:g}. Use a smaller value or larger images"
+        )
 
 
 def gaussian_matrix(n: int, sigma: float | tf.Tensor) -> tf.Tensor:
@@ -187,7 +219,14 @@ def _gradient(image, fall, angle):
 
 def _filter(image, kernel):
     # Channels are handed over as a batch: faster than a depthwise convolution.
-    border = kernel.shape[0] // 2
-    padded = tf.pad(image, [[border, border], [border, border], [0, 0]], "SYMMETRIC")
+    padded = image
+    for axis, n in enumerate(_size(image)):
+        padded = tf.gather(padded, _mirrored(n, kernel.shape[0] // 2), axis=axis)
     planes = tf.transpose(padded, (2, 0, 1))[..., None]
     return tf.transpose(tf.nn.conv2d(planes, kernel[..., None, None], 1, "VALID")[..., 0], (1, 2, 0))
+
+
+def _mirrored(n, border):
+    """Return the indices, among n pixels, of these and of a border of any width that reflects them."""
+    cycle = tf.range(-border, n + border) % (2 * n)
+    return tf.minimum(cycle, 2 * n - 1 - cycle)

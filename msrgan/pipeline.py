@@ -48,7 +48,7 @@ def sr_pairs(
         scale: enlargement that the pairs teach.
         channels: channels of the patches (grey images are repeated); default: those of the first image.
         crop: "random", or "grid": passes visit the tiles of each image in turn (real-time SRGAN's tiling).
-            Random crops that are almost all background (standard deviation below a quarter of the whole
+            Random crops that are almost all background (standard deviation up to a quarter of the whole
             image's in every channel) are redrawn, at most three times: background stays rare, not absent.
         normalization: "percentile" or "range", per image and channel, see `images`.
         start: position in the stream of samples, to resume.
@@ -59,6 +59,9 @@ def sr_pairs(
     Returns:
         Dataset of (lr, hr), float32 (batch, patch/scale, patch/scale, C) and (batch, patch, patch, C), in
         [-1, 1]-normalised units, not clipped.
+
+    Raises:
+        ValueError: `patch` or `crop` is wrong, or patches are too small for the degradation.
     """
     if patch % scale:
         raise ValueError(f"The patch size must be a multiple of the scale. Received: patch={patch}, scale={scale}.")
@@ -67,6 +70,9 @@ def sr_pairs(
     channels = channels or next(iter(images))["image"].shape[-1]
     paired = "lr" in images.element_spec
     step = scale if paired else 1
+    if not paired:
+        # Once here, so that its errors are told plainly and not out of a graph.
+        degradation(tf.zeros((1, patch, patch, channels)), scale=scale, seed=[[0, 0]])
 
     def cut(key, example):
         draws = tf.random.stateless_uniform([MAX_DRAWS + 2, 2], sample_seed(key))
@@ -168,7 +174,9 @@ def _random_crop(example, key, draws, patch, step):
 
     def background(attempt):
         window = tf.cast(_window(image, corners[attempt], patch), tf.float32)
-        empty = tf.reduce_all(tf.math.reduce_std(window, axis=(0, 1)) < BACKGROUND * example["std"])
+        # Measured from the first pixel, the deviation of a constant channel is exactly 0, as in the whole image.
+        deviation = tf.math.reduce_std(window - window[0, 0], axis=(0, 1))
+        empty = tf.reduce_all(deviation <= BACKGROUND * example["std"])
         return (attempt < MAX_DRAWS - 1) & empty
 
     return corners[tf.while_loop(background, lambda attempt: [attempt + 1], [tf.constant(0)])[0]]

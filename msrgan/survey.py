@@ -11,7 +11,7 @@ from skimage.registration import phase_cross_correlation
 
 from msrgan import images as files
 
-TOLERANCE = 0.5
+TOLERANCE = 0.5  # LR pixels
 SHOWN = 5
 
 
@@ -114,31 +114,53 @@ def check_patch(found: Survey, patch: int) -> None:
         )
 
 
-def check_pairs(found: Survey, scale: int) -> None:
+def check_pairs(found: Survey, scale: int, *, quiet: bool = False) -> None:
     """Check acquired pairs, if the set has them: sizes, channels, and whether they show the same field.
 
-    A pair that is displaced by more than half an LR pixel in either direction is named on stderr.
+    Every pair of a wrong size, and every pair that is displaced by more than half an LR pixel in either direction, is
+    named on stderr.
+
+    Args:
+        found: the set.
+        scale: enlargement.
+        quiet: write nothing on stderr.
 
     Raises:
         ValueError: naming the first few pairs whose LR image is not exactly 1/scale of the HR image, or has other
             channels, and the number of them.
     """
+
+    def warn(text):
+        if not quiet:
+            print(f"warning: {text}", file=sys.stderr)
+
     wrong = [pair for pair in found.pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
     if wrong:
-        shapes = [f"{p.id} ({'x'.join(map(str, p.lr))} of {'x'.join(map(str, p.hr))})" for p in wrong[:SHOWN]]
+        shapes = [f"{p.id} ({'x'.join(map(str, p.lr))} of {'x'.join(map(str, p.hr))})" for p in wrong]
+        for shape in shapes:
+            warn(f"the LR image is not 1/{scale} of the HR image: {shape}")
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise ValueError(
             f"An LR image has exactly 1/{scale} of the sides of its HR image, and its channels. Received: {len(wrong)} "
-            f"of {len(found.pairs)} pairs that differ: {', '.join(shapes)}{more}. Use their --scale, or crop them."
+            f"of {len(found.pairs)} pairs: {', '.join(shapes[:SHOWN])}{more}. Use their --scale, or crop them."
         )
     for pair in found.pairs:
-        if max(map(abs, pair.shift)) > TOLERANCE:
-            down, right = pair.shift
-            print(
-                f"warning: {pair.id}: the LR image is displaced by ({down:+.2f}, {right:+.2f}) LR pixels (down, right) "
-                "against the HR image. Register the pair.",
-                file=sys.stderr,
-            )
+        if is_displaced(pair.shift):
+            warn(displaced(pair.id, pair.shift))
+
+
+def is_displaced(shift: tuple[float, float]) -> bool:
+    """Tell whether a displacement is more than half an LR pixel in either direction."""
+    return max(map(abs, shift)) > TOLERANCE
+
+
+def displaced(name: str, shift: tuple[float, float]) -> str:
+    """Say that a pair is displaced by (down, right) LR pixels."""
+    down, right = shift
+    return (
+        f"{name}: the LR image is displaced by ({down:+.2f}, {right:+.2f}) LR pixels (down, right) against the HR "
+        "image. Register the pair."
+    )
 
 
 def displacement(hr: np.ndarray, lr: np.ndarray) -> tuple[float, float] | None:

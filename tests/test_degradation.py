@@ -6,9 +6,9 @@ import scipy.ndimage
 import tensorflow as tf
 from PIL import Image
 
-from msrgan import images, spec
+from msrgan import images, inference, spec
 from msrgan.degradation import DEGRADATIONS, content_seed, make
-from msrgan.microscope import DEFAULTS, NEUTRAL, gaussian_matrix, motion_kernel
+from msrgan.microscope import DEFAULTS, NEUTRAL, _filter, gaussian_matrix, motion_kernel
 
 LINEAR = [name for name in DEGRADATIONS if name != "microscope"]
 
@@ -100,6 +100,56 @@ def test_gaussian_matrix():
     np.testing.assert_allclose(blur.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(blur, scipy.ndimage.gaussian_filter1d(np.eye(40), 3, axis=0, truncate=10), atol=1e-6)
     np.testing.assert_array_equal(gaussian_matrix(5, 0.0), np.eye(5))
+
+
+@pytest.mark.parametrize("text", [*LINEAR, spec.render("microscope", NEUTRAL)])
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+def test_a_ramp_enlarged_on_its_grid_is_the_ramp_again(text, scale):
+    rows, columns = np.mgrid[: 12 * scale, : 14 * scale].astype("float32") / 100
+    ramp, degrade = np.stack([rows, columns], axis=-1), make(text)
+    lr = degrade(ramp, scale=scale).numpy()
+    inside = slice(5 * scale, -5 * scale)
+    for name, blur in (("bicubic", 1e-3), ("lanczos", 6e-3), ("nearest", scale / 200 + 1e-4)):
+        enlarged = inference.interpolation(name, scale, degrade.offset(scale))(lr[None])[0]
+        np.testing.assert_allclose(enlarged[inside, inside], ramp[inside, inside], atol=blur)
+        assert np.abs((enlarged - ramp)[inside, inside].mean()) <= 0.5 / 100 + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("microscope:motion=60", "microscope:motion is at most 12 for images of 24 LR pixels a side. Received: 60."),
+        ("microscope:motion=0..12.5", "microscope:motion is at most 12 .* Received: 12.5."),
+        ("microscope:psf=0.1..50", "microscope:psf is at most 12 .* Received: 50."),
+        ("microscope:distortion=-7..0", "microscope:distortion is at most 6 .* Received: 7."),
+        ("gaussian:sigma=13", "gaussian:sigma is at most 12 .* Received: 13."),
+    ],
+)
+def test_lengths_fit_the_image(text, message):
+    for shape in ((96, 128, 1), (2, 96, 128, 1)):
+        with pytest.raises(ValueError, match=message):
+            make(text)(np.zeros(shape, np.float32), scale=4, seed=np.zeros((2, 2), int)[len(shape) - 4])
+
+
+@pytest.mark.parametrize("text", ["microscope:motion=60", "microscope:psf=90", "gaussian:sigma=60"])
+def test_lengths_that_nobody_could_check_do_not_fail(text):
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 1))])
+    def degrade(hr):
+        return make(text)(hr, scale=4, seed=(0, 0))
+
+    assert np.isfinite(degrade(np.ones((8, 12, 1), np.float32))).all()
+
+
+def test_motion_reflects_the_image_at_its_border():
+    image = np.random.default_rng(0).uniform(size=(4, 4, 1)).astype("float32")
+    kernel = np.zeros((9, 9), np.float32)
+    kernel[8, 0] = 1  # takes the pixel 4 rows below, 4 columns to the left
+    filtered = _filter(tf.constant(image), tf.constant(kernel))
+    expected = np.pad(image, ((4, 4), (4, 4), (0, 0)), "symmetric")[8:12, 0:4]
+    np.testing.assert_allclose(filtered, expected, atol=1e-6)
+    wide = np.zeros((21, 21), np.float32)
+    wide[20, 10] = 1  # 10 rows below: 0 1 2 3|3 2 1 0|0 1 2 3
+    np.testing.assert_allclose(_filter(tf.constant(image), tf.constant(wide)), image[[2, 3, 3, 2]], atol=1e-6)
 
 
 # The microscope

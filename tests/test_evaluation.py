@@ -126,6 +126,39 @@ def test_evaluate_uses_the_degradation_asked_for(tmp_path):
     assert scores["bicubic"] != scores["area"]
 
 
+def test_interpolation_is_on_the_grid_of_the_degradation(tmp_path):
+    rows_, columns = np.mgrid[:64, :64]
+    wave = (20000 + 9000 * (np.sin(rows_ / 7) + np.cos(columns / 9)))[..., None].astype(np.uint16)
+    example = [{"id": "x", "image": wave}]
+    psnr = {
+        text: evaluate(inference.load("lanczos"), example, out=tmp_path / text, degradation=text)["psnr"]
+        for text in ("thesis", "bicubic")
+    }
+    # By a pixel and a half displaced, the smooth wave would be restored with 25 dB.
+    for method in ("model", "bicubic", "lanczos"):
+        assert psnr["thesis"][method]["mean"] > 35
+    assert psnr["thesis"]["model"] == psnr["thesis"]["lanczos"]
+    assert psnr["thesis"]["nearest"]["mean"] == pytest.approx(psnr["bicubic"]["nearest"]["mean"], abs=1.5)
+
+
+def test_empty_channels_do_not_count(tmp_path):
+    image = picture((48, 48, 1))
+    more = np.concatenate([image, np.zeros_like(image), np.full_like(image, 9)], axis=-1)
+    evaluate(inference.load("bicubic"), examples({"one": image, "more": more}), out=tmp_path)
+    one, other = rows(tmp_path)
+    assert (one["channels"], other["channels"]) == ("1", "3")
+    for key in one:
+        if key not in ("id", "channels"):
+            assert one[key] == other[key]
+
+    def validated(chosen, channels):
+        dataset = tf.data.Dataset.from_tensors({"id": "a", "image": chosen})
+        settings = {"degradation": make("bicubic"), "scale": 4, "channels": channels, "normalization": "percentile"}
+        return Validation(dataset, **settings).bicubic
+
+    assert validated(image, 1) == pytest.approx(validated(more, 3))
+
+
 def test_evaluate_errors_write_nothing(tmp_path):
     model = inference.load("bicubic")
     image = picture((48, 48, 1))
@@ -251,6 +284,25 @@ def test_validation_looks_at_the_centre():
     lr, _, hr = cases[0]
     np.testing.assert_allclose(hr, image[0:48, 208:592] / 65535, atol=1e-6)
     np.testing.assert_allclose(lr, hr.reshape(12, 4, 96, 4, 1).mean(axis=(1, 3)), atol=1e-6)
+
+
+def test_validation_degrades_the_whole_image():
+    image = picture((51, 800, 1))
+    degrade = make("microscope:distortion=2,illumination=0.5")
+    settings = {"degradation": degrade, "scale": 4, "channels": 1, "normalization": "percentile"}
+    lr, _, hr = Validation(tf.data.Dataset.from_tensors({"id": "a", "image": image}), **settings).cases[0]
+    whole = images.normalize(image[:48], *images.percentiles(image[:48]))
+    expected = degrade(whole, scale=4, seed=content_seed(images.content_hash(image)))
+    np.testing.assert_allclose(lr, expected[:, 52:148], atol=1e-6)
+    np.testing.assert_allclose(hr, whole[:, 208:592], atol=1e-6)
+
+
+def test_validation_interpolates_on_the_grid_of_the_degradation():
+    rows_, columns = np.mgrid[:64, :64]
+    wave = (20000 + 9000 * (np.sin(rows_ / 7) + np.cos(columns / 9)))[..., None].astype(np.uint16)
+    dataset = tf.data.Dataset.from_tensors({"id": "a", "image": wave})
+    settings = {"degradation": make("thesis"), "scale": 4, "channels": 1, "normalization": "percentile"}
+    assert Validation(dataset, **settings).bicubic["psnr"] > 35
 
 
 def test_an_empty_detail_leaves_the_mean_psnr_finite():

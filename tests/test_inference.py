@@ -182,6 +182,23 @@ def test_bicubic_is_the_kernel_of_keys():
     np.testing.assert_allclose(out, np.outer(taps, taps), atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_interpolation_on_another_grid(scale):
+    """LR pixels sampled at the first of their HR pixels are found there again."""
+    image = random_image((1, 9, 7, 2))
+    offset = (1 - scale) / 2
+    for name in ("nearest", "bicubic", "lanczos"):
+        out = inference.interpolation(name, scale, offset)(image)
+        assert out.shape == (1, 9 * scale, 7 * scale, 2)
+        np.testing.assert_allclose(out[:, ::scale, ::scale], image, atol=1e-5)
+        flat = inference.interpolation(name, scale, offset)(np.full((1, 5, 5, 1), 0.3, np.float32))
+        np.testing.assert_allclose(flat, 0.3, atol=1e-6)  # to the very border
+        centred = inference.interpolation(name, scale)(image)
+        np.testing.assert_array_equal(centred, inference.load(name, scale=scale)(image))
+    middle = inference.interpolation("nearest", 3, -1)(image)
+    np.testing.assert_array_equal(middle[:, 1:-1, 1:-1], np.repeat(np.repeat(image, 3, 1), 3, 2)[:, 2:, 2:])
+
+
 # Tiles
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import correlate1d
 from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio, structural_similarity
 
-from msrgan.metrics import match_intensity, ms_ssim, mse, nrmse, psnr, ssim
+from msrgan.metrics import match_intensity, ms_ssim, mse, nrmse, psnr, ssim, varying_channels
 from msrgan.metrics.structure import MS_SSIM_WEIGHTS
 
 
@@ -23,6 +23,13 @@ def test_hand_computed_values():
     assert mse(reference, test, data_range=100) == pytest.approx(0.0025)
     assert nrmse(reference, test, data_range=100) == pytest.approx(0.05)
     assert psnr(reference, test, data_range=100) == pytest.approx(26.0206, abs=1e-4)
+
+
+def test_channels_that_vary():
+    image = np.full((4, 5, 3), 0.1)
+    assert varying_channels(image).tolist() == [True, True, True]  # none does: all count
+    image[3, 3, 1] = 0.2
+    assert varying_channels(image).tolist() == [False, True, False]
 
 
 def test_unsigned_differences_do_not_wrap():

@@ -1,6 +1,7 @@
 """Acquired pairs, from the folder to the scores."""
 
 import csv
+import json
 import re
 
 import cv2
@@ -113,12 +114,14 @@ def test_images_without_a_partner_are_named_and_counted(folder):
     assert "\n" not in message
 
 
-def test_only_the_first_are_listed(folder):
+def test_the_error_lists_the_first_and_stderr_all(folder, capsys):
     for k in range(7):
         (folder / "lr" / f"field{k}.png").unlink()
     with pytest.raises(ValueError, match="Received: 7 without: .*field4.png.* and 2 more") as error:
         datasets.load(folder, "train")
     assert "field5" not in str(error.value)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"warning: {folder}/hr/field{k}.png (no partner in lr/)" for k in range(7)]
 
 
 def test_a_split_folder_without_its_other_half(folder):
@@ -144,13 +147,20 @@ def test_pairs_have_no_labels(folder):
 # Sizes and registration
 
 
-def test_sizes_and_channels_are_checked(folder):
+def test_sizes_and_channels_are_checked(folder, capsys):
     found = survey(datasets.load(folder, "all"))
     check_pairs(found, 2)
     with pytest.raises(
         ValueError, match="exactly 1/4 of the sides.* Received: 8 of 8 .* and 3 more. Use their --scale"
     ):
+        check_pairs(found, 4, quiet=True)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ValueError, match="3 more"):
         check_pairs(found, 4)
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(lines) == [
+        f"warning: the LR image is not 1/4 of the HR image: field{k}.png (16x16x1 of 32x32x1)" for k in range(8)
+    ]
     images.write(folder / "lr" / "field1.png", blocky(0)[:15, :16])
     images.write(folder / "lr" / "field2.png", np.dstack([blocky(k)[:16, :16] for k in range(3)]))
     with pytest.raises(ValueError) as error:
@@ -204,10 +214,28 @@ def test_displaced_pairs_are_named(tmp_path, capsys):
         for name, top in (("good", 4), ("near", 5), ("bad", 7))
     }
     write_pairs(tmp_path, pairs)
-    check_pairs(survey(datasets.load(tmp_path, "all")), 4)
+    found = survey(datasets.load(tmp_path, "all"))
+    check_pairs(found, 4, quiet=True)
+    assert capsys.readouterr().err == ""
+    check_pairs(found, 4)
     (line,) = capsys.readouterr().err.splitlines()
     found = re.fullmatch(r"warning: bad.png: the LR image is displaced by \((.*), \+0.00\) LR pixels .*", line)
     assert float(found.group(1)) == pytest.approx(-0.75, abs=0.1)
+
+    out = tmp_path.parent / f"{tmp_path.name}-out"
+    assert cli.main(["evaluate", "--model", "bicubic", "--data", str(tmp_path), "--out", str(out)]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning == f"msrgan: {line}"
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["images"] == 3
+    assert list(summary["displaced"]) == ["bad.png"]
+    assert summary["displaced"]["bad.png"] == pytest.approx([-0.75, 0], abs=0.1)
+    # Where the acquired image is not used, its place does not matter.
+    assert (
+        cli.main(["evaluate", "--model", "bicubic", "--data", str(tmp_path), "--out", str(out), "--degradation=area"])
+        == 0
+    )
+    assert capsys.readouterr().err == ""
 
 
 # Training

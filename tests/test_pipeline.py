@@ -133,6 +133,26 @@ def test_background_crops_are_redrawn_and_few_remain():
     assert empty == pytest.approx(blind**4, abs=0.08)
 
 
+def test_empty_channels_count_as_background():
+    """Whatever rounding there is in the mean of the other constant channel."""
+    image = np.full((64, 64, 3), (100, 0, 12345), np.uint16)
+    image[:16, :16, 0] += np.random.default_rng(0).integers(0, 4000, (16, 16), dtype=np.uint16)
+    empty = np.mean([np.ptp(hr[..., 0]) == 0 for _, hr in pairs([image], 300, batch=1)])
+    blind = ((64 - 8 + 1) ** 2 - 16**2) / (64 - 8 + 1) ** 2
+    assert empty == pytest.approx(blind**4, abs=0.08)
+
+
+def test_constant_images_are_drawn_from_too():
+    assert len(pairs([np.full((16, 16, 2), 7, np.uint16)], 3)) == 3
+
+
+def test_patches_too_small_for_the_degradation():
+    with pytest.raises(
+        ValueError, match="^microscope:motion is at most 2 for images of 4 LR pixels a side.*larger images$"
+    ):
+        pairs(numbered(), 1, degradation=make("microscope:motion=60"))
+
+
 def test_grey_images_are_repeated_for_colour():
     grey = numbered(count=1)
     colour = [np.repeat(grey[0], 3, axis=-1)]

@@ -5,46 +5,45 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from msrgan import images
-from msrgan.degradation import Degradation, area, content_seed
+from msrgan.degradation import Degradation, content_seed
 from msrgan.evaluation.strips import LABELS, strip
-from msrgan.inference import Upscaler, upscale, value_range
-from msrgan.metrics import match_intensity, mse, psnr, ssim
+from msrgan.inference import Upscaler, interpolation, upscale, value_range
+from msrgan.metrics import match_intensity, mse, psnr, ssim, varying_channels
 
 METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 GAINS = ("psnr", "ssim")
+BASELINES = ("nearest", "bicubic", "lanczos")
 
 
 class Case(NamedTuple):
-    """An image in four versions, all in units of the HR image: 0 and 1 are the ends of its range.
+    """An image as it is and as each method restored it, in units in which 0 and 1 are the ends of its range.
 
     Attributes:
         hr: (H, W, C).
-        lr: (H/scale, W/scale, C).
         enlarged: method -> (H, W, C).
         mask: bool (H, W), or None.
     """
 
     hr: np.ndarray
-    lr: np.ndarray
     enlarged: dict[str, np.ndarray]
     mask: np.ndarray | None
 
 
-def enlarge(example: dict[str, Any], methods: dict[str, Upscaler], degradation: Degradation | None) -> Case:
-    """Make a case of an example.
+def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation | None) -> Case:
+    """Make a case of an example: enlarge it by the model, and by interpolation on the grid of the degradation.
 
     Args:
         example: {"image": (H, W, C)}, optionally "lr" (H/scale, W/scale, C) and "mask" (H, W) or (H, W, 1).
-        methods: name -> Upscaler; "model" says how images are normalised.
+        model: says how images are normalised, too. A null model enlarges on the grid of the degradation, like the
+            baselines.
         degradation: makes the LR image, which is rounded to the dtype of the image as in a file; the image is
             cropped at the right and bottom to a multiple of the scale. None: "lr" is taken as it was acquired,
             and since two exposures differ, each image is matched in intensity to the HR image.
 
     Raises:
-        ValueError: the image is too small, or an image does not fit another, the mask or a method.
+        ValueError: the image is too small, or an image does not fit another, the mask, the degradation or the model.
     """
-    image, model = example["image"], methods["model"]
-    scale = model.scale
+    image, scale = example["image"], model.scale
     height, width = (size // scale * scale for size in image.shape[:2])
     if min(height, width) < 4 * scale:
         raise ValueError(f"An image must have {4 * scale} pixels or more a side. Received: {image.shape}")
@@ -57,28 +56,33 @@ def enlarge(example: dict[str, Any], methods: dict[str, Upscaler], degradation: 
         lr = images.denormalize(degraded, *limits, hr.dtype)
     else:
         lr = _acquired(example["lr"], image, scale)
+    offset = degradation.offset(scale) if degradation else 0.0
+    baselines = {name: interpolation(name, scale, offset) for name in BASELINES}
+    methods = {"model": baselines.get(model.metadata.get("interpolation"), model)} | baselines
     enlarged = {name: upscale(method, lr) for name, method in methods.items()}
     mask = _mask(example["mask"], image)[:height, :width] if "mask" in example else None
     if mask is not None and not mask.any():
         mask = None
     if degradation:
         enlarged = {name: images.normalize(sr, *limits) for name, sr in enlarged.items()}
-        return Case(reference, images.normalize(lr, *limits), enlarged, mask)
+        return Case(reference, enlarged, mask)
     enlarged = {name: match_intensity(reference, sr) for name, sr in enlarged.items()}
-    return Case(reference, match_intensity(area(reference, scale=scale), lr), enlarged, mask)
+    return Case(reference, enlarged, mask)
 
 
 def scores(case: Case) -> dict[str, float]:
     """Score every method: `psnr_model`, `psnr_bicubic` and so on, and `psnr_mask_model` inside the mask.
 
-    `psnr_gain` is that of the model over bicubic interpolation.
+    `psnr_gain` is that of the model over bicubic interpolation. Channels count that vary in the HR image.
     """
+    channels = varying_channels(case.hr)
+    hr = case.hr[..., channels]
     masks = {"": None} if case.mask is None else {"": None, "_mask": case.mask}
     found = {}
     for where, mask in masks.items():
         for metric, function in METRICS.items():
             for method, sr in case.enlarged.items():
-                found[f"{metric}{where}_{method}"] = function(case.hr, sr, data_range=1, mask=mask)
+                found[f"{metric}{where}_{method}"] = function(hr, sr[..., channels], data_range=1, mask=mask)
         for metric in GAINS:
             ours, bicubic = found[f"{metric}{where}_model"], found[f"{metric}{where}_bicubic"]
             found[f"{metric}{where}_gain"] = 0.0 if ours == bicubic else ours - bicubic
@@ -89,7 +93,7 @@ def picture(case: Case, scored: dict[str, float]) -> np.ndarray:
     """Draw LR, bicubic, SR and HR of a case side by side, with their PSNR; RGB, uint8 (height, width, 3)."""
     decibels = ("", f" {scored['psnr_bicubic']:.2f} dB", f" {scored['psnr_model']:.2f} dB", "")
     labels = [label + value for label, value in zip(LABELS, decibels, strict=True)]
-    return strip(case.lr, case.enlarged["bicubic"], case.enlarged["model"], case.hr, labels=labels)
+    return strip(case.enlarged["nearest"], case.enlarged["bicubic"], case.enlarged["model"], case.hr, labels=labels)
 
 
 def _acquired(lr, image, scale):

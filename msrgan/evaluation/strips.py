@@ -13,10 +13,11 @@ def strip(lr, bicubic, sr, hr, *, labels=LABELS) -> np.ndarray:
     """Puts the most detailed region of an image side by side in four versions, in equal contrast.
 
     The region is the window of up to 128x128 HR pixels whose pixels vary most; its intensities from the 0.1
-    to the 99.9 percentile in `hr` fill the grey scale of all four panels. LR pixels are shown as squares.
+    to the 99.9 percentile in `hr` fill the grey scale of all four panels. LR pixels are shown as squares,
+    unless `lr` comes enlarged.
 
     Args:
-        lr: low-resolution image (H/s, W/s, C), any dtype and range; one range for all four.
+        lr: low-resolution image (H/s, W/s, C), or enlarged already (s = 1); any dtype and range, the same for all four.
         bicubic: interpolation of `lr` (H, W, C).
         sr: super-resolved `lr` (H, W, C).
         hr: original (H, W, C). One channel is shown grey, two as red and green, of more than three the first.

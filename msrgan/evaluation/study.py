@@ -12,12 +12,12 @@ from typing import Any
 
 from msrgan import images
 from msrgan.degradation import ACQUIRED, make
-from msrgan.evaluation.cases import GAINS, METRICS, enlarge, picture, scores
+from msrgan.evaluation.cases import BASELINES, GAINS, METRICS, enlarge, picture, scores
 from msrgan.evaluation.strips import stack
 from msrgan.files import atomic, writable_folder
-from msrgan.inference import Upscaler, load
+from msrgan.inference import Upscaler
+from msrgan.survey import displacement, is_displaced
 
-BASELINES = ("nearest", "bicubic", "lanczos")
 METHODS = ("model", *BASELINES)
 _PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "scikit-image")
 
@@ -35,10 +35,11 @@ def evaluate(
     Each image is cropped at the right and bottom to a multiple of the scale and degraded; the LR image is
     rounded to the dtype of the image, as in a file, and enlarged by `inference.upscale` with the model and by
     each interpolation. A random degradation draws from the content of the image: it degrades an image alike in
-    every study. MSE, PSNR and SSIM are taken over the whole image and all channels, after both images were
+    every study. MSE, PSNR and SSIM are taken over the whole image and its channels, after both images were
     normalised by the range of the HR image (its 0.1 and 99.9 percentiles in each channel, or the range of the
     dtype, as the model has it): that range is the `data_range`, so that dim images and 12-bit data in 16-bit
-    files count like any other. Where an image has a mask, they are taken inside it too.
+    files count like any other. Channels that are constant in the HR image are left out, unless all are. Where an image
+    has a mask, scores are taken inside it too. Interpolation is on the grid of the degradation.
 
     Of acquired pairs the LR image is enlarged as it is. Since two exposures differ, what each method made of it
     is first matched to the HR image: in each channel by the gain and the offset of least squared error, as in CARE
@@ -59,7 +60,9 @@ def evaluate(
         The content of summary.json: "images" (their number), "mse", "psnr" and "ssim" (mean and median of each
         method), "psnr_gain" and "ssim_gain" over bicubic, the same inside the masks as "mse_mask" and so on if there
         are any, "masks" (their number), "better_than_bicubic" (fraction of the images whose PSNR gain is
-        positive), "seen_in_training" (names), "skipped" (name to reason), "intensity_matched", and how it was made.
+        positive), "seen_in_training" (names), "skipped" (name to reason), "displaced" (name of an acquired pair to
+        how many LR pixels its LR image lies below and right of the HR image, if more than half a pixel),
+        "intensity_matched", and how it was made.
         Infinite values (a constant image restored exactly) are left out of means and medians.
 
     Raises:
@@ -70,21 +73,22 @@ def evaluate(
     text = degradation or model.metadata["degradation"]
     degrade = None if text == ACQUIRED else make(text)
     out = writable_folder(out)
-    methods = {"model": model} | {name: load(name, scale=model.scale) for name in BASELINES}
     trained_on = set(model.metadata["training_hashes"])
 
-    rows, skipped, pictures, acquired = [], {}, [], False
+    rows, skipped, displaced, pictures, acquired = [], {}, {}, [], False
     for example in examples:
         name, image = example["id"], example["image"]
         acquired = "lr" in example and not degradation
         if not (acquired or degrade):
             raise ValueError(f"The model learnt from acquired pairs, and {name} has no LR image. Use --degradation")
         try:
-            case = enlarge(example, methods, None if acquired else degrade)
+            case = enlarge(example, model, None if acquired else degrade)
             scored = scores(case)
         except ValueError as error:
             skipped[name] = str(error)
             continue
+        if acquired and is_displaced(shift := displacement(image, example["lr"])):
+            displaced[name] = list(shift)
         height, width, channels = case.hr.shape
         seen = images.content_hash(image) in trained_on
         row = {"id": name, "height": height, "width": width, "channels": channels, "seen_in_training": seen}
@@ -94,7 +98,7 @@ def evaluate(
     if not rows:
         raise ValueError(f"No image could be scored. {_first(skipped)}")
 
-    summary = _summary(rows, skipped) | {"intensity_matched": acquired}
+    summary = _summary(rows, skipped) | {"displaced": displaced, "intensity_matched": acquired}
     summary |= {"degradation": ACQUIRED if acquired else degrade.spec}
     summary |= {"model": _described(model), "versions": _versions()}
     _write(out, rows, summary, pictures)

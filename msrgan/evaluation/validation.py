@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from msrgan import images as files
 from msrgan import metrics
-from msrgan.degradation import content_seed
+from msrgan.degradation import Degradation, content_seed
 from msrgan.evaluation.strips import stack, strip
+from msrgan.inference import interpolation
 
 IMAGES = 16
 SIDE = 384
@@ -19,14 +20,15 @@ class Validation:
     """Held-out images, degraded once; calling it scores a generator on them.
 
     PSNR and SSIM are those of the normalised image: 1 is the span of its percentiles (or of its dtype) in
-    each channel. The first 16 images are used, of each the central 384 x 384 pixels at the most. A random
-    degradation draws from the content of each image, so that it is always degraded alike. Acquired LR images are used
+    each channel; channels that are constant are left out, unless all are. The first 16 images are used: they are
+    degraded whole, at random from their content, as `evaluate` does, and of each the central 384 x 384 pixels at the
+    most are kept. Bicubic interpolation is on the grid of the degradation. Acquired LR images are used
     as they are, normalised by their own range; what is made of them is matched in intensity to the HR image before
     it is scored (see `metrics.match_intensity`).
 
     Args:
         images: finite dataset of {"id", "image"} and, of acquired pairs, "lr".
-        degradation: (hr, scale=..., seed=...) -> lr in normalised units; not used with acquired pairs.
+        degradation: makes the LR images; not used with acquired pairs.
         scale: enlargement.
         channels: channels of the generator; grey images are repeated.
         normalization: "percentile" or "range".
@@ -36,7 +38,7 @@ class Validation:
         self,
         images: tf.data.Dataset,
         *,
-        degradation: Callable[..., tf.Tensor],
+        degradation: Degradation | None,
         scale: int,
         channels: int,
         normalization: str,
@@ -48,21 +50,23 @@ class Validation:
             return files.normalize(image, *limits(image))
 
         self.paired = "lr" in images.element_spec
+        self.scale, self.offset = scale, 0.0 if self.paired else degradation.offset(scale)
         self.names, self.cases = [], []
         for example in images.take(IMAGES).as_numpy_iterator():
             name, image = example["id"].decode(), example["image"]
             try:
-                window = _centre(image.shape, scale)
-                hr = normalized(image)[window(scale)]
+                height, width = (size // scale * scale for size in image.shape[:2])
+                hr = normalized(image[:height, :width])
                 if self.paired:
-                    lr = normalized(example["lr"])[window(1)]
+                    lr = normalized(example["lr"])
                 else:
                     lr = degradation(hr, scale=scale, seed=content_seed(files.content_hash(image))).numpy()
+                window = _centre(image.shape, scale)
+                hr, lr = hr[window(scale)], lr[window(1)]
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
-            bicubic = tf.image.resize(lr, hr.shape[:2], "bicubic").numpy()
             self.names.append(name)
-            self.cases.append((lr, bicubic, hr))
+            self.cases.append((lr, self._interpolate("bicubic", lr), hr))
         self.bicubic = self._mean([case[1] for case in self.cases])
 
     def __call__(self, generator: Callable) -> dict[str, float]:
@@ -78,8 +82,11 @@ class Validation:
     def sample(self) -> np.ndarray:
         """Draw LR, bicubic, SR and HR of the first images as last scored; RGB, uint8 (height, width, 3)."""
         rows = list(zip(self.names, self.cases, self.enlarged, strict=True))[:STRIPS]
-        strips = [strip(lr, bicubic, sr, hr) for _, (lr, bicubic, hr), sr in rows]
+        strips = [strip(self._interpolate("nearest", lr), bicubic, sr, hr) for _, (lr, bicubic, hr), sr in rows]
         return stack(strips, [name for name, _, _ in rows])
+
+    def _interpolate(self, name, lr):
+        return interpolation(name, self.scale, self.offset)(lr[None])[0]
 
     def _enlarge(self, generator, lr):
         return (np.asarray(generator(lr[None] * 2 - 1))[0] + 1) / 2
@@ -88,6 +95,7 @@ class Validation:
         pairs = [(hr, x) for (_, _, hr), x in zip(self.cases, enlarged, strict=True)]
         if self.paired:
             pairs = [(hr, metrics.match_intensity(hr, x)) for hr, x in pairs]
+        pairs = [(hr[..., kept], x[..., kept]) for hr, x in pairs for kept in [metrics.varying_channels(hr)]]
         psnr, ssim = ([m(hr, x, data_range=1) for hr, x in pairs] for m in (metrics.psnr, metrics.ssim))
         # An empty detail is restored exactly, at infinite PSNR: it says nothing about the others.
         finite = [value for value in psnr if np.isfinite(value)]

@@ -62,6 +62,19 @@ def match_intensity(reference, test) -> np.ndarray:
     return gain * x + reference.mean(axis=(0, 1))
 
 
+def varying_channels(reference) -> np.ndarray:
+    """Tell which channels of an image (H, W, C) vary; all of them if none does.
+
+    A channel that is constant (empty, say) is restored by any method, exactly: it says nothing of them, and would lift
+    every score.
+
+    Returns:
+        bool (C,).
+    """
+    vary = np.ptp(reference, axis=(0, 1)) > 0
+    return vary if vary.any() else ~vary
+
+
 def pair(reference, test, data_range: float) -> tuple[np.ndarray, np.ndarray]:
     """Return two images as float64; ValueError if they cannot be compared."""
     reference, test = np.asarray(reference, np.float64), np.asarray(test, np.float64)
