@@ -94,6 +94,8 @@ def train(options: argparse.Namespace):
     if options.vgg_weights and options.vgg not in (None, "imagenet"):
         raise ValueError(f"--vgg-weights are those of --vgg imagenet. Received: --vgg {options.vgg}.")
     options.vgg = options.vgg or (options.vgg_weights and "imagenet")
+    if not (options.pretrain_steps or options.steps or options.init):
+        raise ValueError("Without --pretrain-steps, --steps and --init there is nothing to do.")
     variant = VARIANTS[options.variant]
     sizes, training, ignored = settings(variant, vars(options))
     if ignored:
@@ -144,10 +146,11 @@ def train(options: argparse.Namespace):
         begun = options.resume and (options.out / "checkpoints" / "checkpoint").is_file()
         if options.init and not begun:
             start_from(options.init, model.generator, model.averaged)
+    name = datasets.canonical(options.data)
     unused = {} if options.steps else dict.fromkeys(GAN_ONLY)
     run = Run(
         options.out,
-        arguments=vars(options) | unused | {"command": "train_srgan", "shuffle_window": window},
+        arguments=vars(options) | unused | {"command": "train_srgan", "shuffle_window": window, "data": name},
         data=identity(found, held_out) | {"features": features.fingerprint if features else None},
         resume=options.resume,
         writes=chief,

@@ -48,8 +48,8 @@ def train(options: argparse.Namespace):
     names = datasets.class_names(options.data, **where)
     training = survey(datasets.load(options.data, "train", labels=True, **where))
     held_out = survey(datasets.load(options.data, "validation", labels=True, **where))
-    if not options.width > 0:
-        raise ValueError(f"--width must be above 0. Received: {options.width}.")
+    if not 0 < options.width < 100:
+        raise ValueError(f"--width must be above 0 and below 100. Received: {options.width}.")
     replicas = distribution.num_replicas_in_sync
     batch_size = min(options.batch_size, len(training.ids) // replicas * replicas)
     if not batch_size:
@@ -65,7 +65,8 @@ def train(options: argparse.Namespace):
         model.compile(adam(options.learning_rate))
     run = Run(
         options.out,
-        arguments=vars(options) | {"command": "train_vgg", "shuffle_window": window},
+        arguments=vars(options)
+        | {"command": "train_vgg", "shuffle_window": window, "data": datasets.canonical(options.data)},
         data=identity(training, held_out),
         resume=options.resume,
         writes=chief,

@@ -1,7 +1,8 @@
 """Image sets: registered TFDS builders, and plain folders.
 
-Every set yields {"id", "image"} plus optional "label", "mask", "group". "image" is the high-resolution image
-(H, W, C) with the channels and the bit depth of its file; "group" is what a split never cuts.
+Every set yields {"id", "image"} plus optional "label", "mask", "group", "lr". "image" is the high-resolution image
+(H, W, C) with the channels and the bit depth of its file; "group" is what a split never cuts; "lr" is the acquired
+low-resolution image of the same field.
 """
 
 import importlib
@@ -59,7 +60,10 @@ def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=Tru
 def class_names(data, *, manual_dir=None, data_dir=None, chief=True):
     """Return the class names of a labelled set, in the order of its labels; errors as for `load`."""
     if is_registered(data):
-        label = _prepared(data, manual_dir, data_dir, chief).info.features["label"]
+        features = _maker(data, data_dir)().info.features  # known before the set is prepared
+        if "label" not in features:
+            raise ValueError(f"{data} has no labels. Use a labelled set, or a folder with one folder a class.")
+        label = features["label"]
         return tuple(getattr(label, "feature", label).names)  # of several labels an image, the feature of each
 
     from msrgan.datasets import folder
@@ -85,6 +89,28 @@ def options_of(data):
     return spec.resolve(given, getattr(builder_class(name), "OPTIONS", {}), of=name)
 
 
+def canonical(data):
+    """Write the name of an image set in the one way that all names of the same examples share.
+
+    Args:
+        data: as for `load`.
+
+    Returns:
+        Of a registered set the name and configuration as given, and the options that differ from their defaults, in
+        the builder's order, without `beam`: it changes how a set is prepared, not what is read. A folder as it is.
+
+    Raises:
+        ValueError: if the set has no such option, or it is of another kind.
+    """
+    if not is_registered(data):
+        return str(data)
+    name, _ = spec.parse(data)
+    defaults = getattr(builder_class(name.partition("/")[0]), "OPTIONS", {})
+    options = options_of(data)
+    differing = {key: value for key, value in options.items() if value != defaults[key] and key != "beam"}
+    return spec.render(name, differing)
+
+
 def _folder(data):
     path = Path(data)
     if not path.is_dir():
@@ -94,24 +120,34 @@ def _folder(data):
     return path
 
 
+def _maker(data, data_dir):
+    """Return a function that makes the builder of a registered set."""
+    name, _, config = spec.parse(data)[0].partition("/")
+    configs = [known.name for known in builder_class(name).BUILDER_CONFIGS]
+    if config and config not in configs:
+        raise ValueError(f"A configuration of {name} is one of {', '.join(configs)}. Received: {data}.")
+    return partial(builder_class(name), config=config or None, data_dir=data_dir, **options_of(data))
+
+
 def _prepared(data, manual_dir, data_dir, chief):
     import tensorflow_datasets as tfds
 
-    name, _, config = spec.parse(data)[0].partition("/")
-    make = partial(builder_class(name), config=config or None, data_dir=data_dir, **options_of(data))
+    make = _maker(data, data_dir)
     builder = make()
+    if chief and builder.is_prepared() and manual_dir:
+        print(f"{builder.name}: using the prepared copy {builder.data_path}; --manual-dir is not read")
     if chief and not builder.is_prepared():
         raw = Path(manual_dir) if manual_dir else None
         if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and not (raw and raw.is_dir() and any(raw.iterdir())):
             raise FileNotFoundError(
-                f"{name} is not prepared yet: --manual-dir must name the folder of its raw files. "
+                f"{builder.name} is not prepared yet: --manual-dir must name the folder of its raw files. "
                 f"Received: {manual_dir}. {' '.join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
         # Raw files are the user's own: nothing is looked for on the network.
         options = tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
         builder.download_and_prepare(download_config=options)
     if not chief and not builder.is_prepared():
-        print(f"waiting for the chief to prepare {name} in {builder.data_path}")
+        print(f"waiting for the chief to prepare {builder.name} in {builder.data_path}")
         while not builder.is_prepared():
             time.sleep(1)
         return make()  # what a builder knows of its splits it reads once, when it is made

@@ -12,6 +12,20 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 
+class WithBeam:
+    """Mixin of TFDS builders with the option `beam`, "on" or "off", which `_beam` tells as a bool."""
+
+    def __init__(self, *, beam: str = "off", **kwargs):
+        self._beam = is_on(beam)
+        super().__init__(**kwargs)
+
+    def download_and_prepare(self, *, download_config=None, **kwargs):
+        """Prepare the set as TFDS does; with `beam="on"` in this process unless the configuration names a runner."""
+        if self._beam:
+            download_config = in_process(download_config)
+        super().download_and_prepare(download_config=download_config, **kwargs)
+
+
 def is_on(option: str) -> bool:
     """Read the option `beam` of a data set, "on" or "off"; a ValueError for anything else."""
     if option not in ("on", "off"):

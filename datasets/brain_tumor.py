@@ -1,5 +1,6 @@
 """Brain tumour MRI (figshare 1512427): contrast-enhanced T1 slices with tumour masks, from MATLAB files."""
 
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,14 +10,13 @@ import scipy.io
 import tensorflow_datasets as tfds
 
 from msrgan import images
-from msrgan.datasets.splits import hold_out
-from msrgan.datasets.tally import Tally
+from msrgan.datasets.splits import check_filled, three_ways
+from msrgan.datasets.tally import Tallied
 
 TUMOURS = ("meningioma", "glioma", "pituitary")
 FIELDS = ("PID", "label", "image", "tumorBorder", "tumorMask")
 # The numbers of the authors' five folds lie beside the slices.
 FOLDS = "cvind.mat"
-TEST = VALIDATION = 0.15
 
 
 class Slice(NamedTuple):
@@ -45,7 +45,7 @@ class BrainTumorConfig(tfds.core.BuilderConfig):
         self.size = size
 
 
-class BrainTumor(tfds.core.GeneratorBasedBuilder):
+class BrainTumor(Tallied, tfds.core.GeneratorBasedBuilder):
     """Contrast-enhanced T1 brain MRI, 16 bits, three kinds of tumour, with tumour masks."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -101,24 +101,10 @@ class BrainTumor(tfds.core.GeneratorBasedBuilder):
 }""",
         )
 
-    def _download_and_prepare(self, *args, **kwargs):
-        self._tally = Tally(self.name)
-        super()._download_and_prepare(*args, **kwargs)
-        self._tally.report()
-
     def _split_generators(self, dl_manager):
-        folder, splits = Path(dl_manager.manual_dir), {}
-        records = self._survey(folder)
-        for name, fraction in (("test", TEST), ("validation", VALIDATION / (1 - TEST))):
-            _, labels, patients = zip(*records, strict=True)
-            held = hold_out(labels, patients, fraction=fraction)
-            if not any(held):
-                raise ValueError(
-                    f"{folder} has too few patients for a {name} split. At least one kind of tumour needs three."
-                )
-            splits[name] = [record for record, out in zip(records, held, strict=True) if out]
-            records = [record for record, out in zip(records, held, strict=True) if not out]
-        splits["train"] = records
+        folder = Path(dl_manager.manual_dir)
+        splits = three_ways(self._survey(folder), label=itemgetter(1), group=itemgetter(2))
+        check_filled(splits, f"{folder} has too few patients", "At least one kind of tumour needs three.")
         return {name: self._generate_examples(path for path, *_ in part) for name, part in splits.items()}
 
     def _survey(self, folder):
@@ -146,7 +132,6 @@ class BrainTumor(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, paths):
         for path in paths:
             example = read(path)
-            self._tally.keep()
             features = {
                 "id": path.stem,
                 "image": example.image[..., None],

@@ -2,9 +2,9 @@
 
 import csv
 import gzip
-import sys
 import zlib
 from collections import defaultdict
+from operator import itemgetter
 from pathlib import Path
 
 import cv2
@@ -13,11 +13,11 @@ import tensorflow_datasets as tfds
 
 from msrgan import images
 from msrgan.datasets.localisation import LOCALISATIONS, class_of
-from msrgan.datasets.splits import SPLIT_FOLDERS, hold_out
+from msrgan.datasets.splits import check_filled, split_of, three_ways
+from msrgan.datasets.tally import Tallied
 
 COLOURS = ("red", "green", "blue")
 SIZE = 96
-TEST = VALIDATION = 0.15
 
 
 class Cyto2017Config(tfds.core.BuilderConfig):
@@ -28,10 +28,14 @@ class Cyto2017Config(tfds.core.BuilderConfig):
         self.dtype = dtype
 
 
-class Cyto2017(tfds.core.GeneratorBasedBuilder):
+class Cyto2017(Tallied, tfds.core.GeneratorBasedBuilder):
     """The data of the mSRGAN thesis, from either of its two layouts."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {
+        "1.0.0": "First release.",
+        "2.0.0": "Validation is 15 % of the whole, as test is, and no longer of what test left.",
+    }
     BUILDER_CONFIGS = [
         Cyto2017Config(name="8bit", dtype=np.uint8, description="8-bit files"),
         Cyto2017Config(name="16bit", dtype=np.uint16, description="16-bit files"),
@@ -80,25 +84,9 @@ class Cyto2017(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         folder = Path(dl_manager.manual_dir)
-        records = _prepared(folder) or _raw(folder)
-        splits = defaultdict(list)
-        for record in records:
-            if record["split"] in ("test", "validation"):
-                splits[record["split"]].append(record)
-        records = [r for r in records if r["split"] not in splits]
-        for name, fraction in (("test", TEST), ("validation", VALIDATION)):
-            if name in splits:
-                continue
-            held = hold_out([r["label"] for r in records], [r["group"] for r in records], fraction=fraction)
-            splits[name] = [r for r, out in zip(records, held, strict=True) if out]
-            records = [r for r, out in zip(records, held, strict=True) if not out]
-        splits["train"] = records
-        empty = [name for name, part in splits.items() if not part]
-        if empty:
-            raise ValueError(
-                f"{folder} has too few images for a {' and a '.join(empty)} split. At least one class needs "
-                "three antibodies."
-            )
+        records = _prepared(folder) or _raw(folder, self._tally.skip)
+        splits = three_ways(records, label=itemgetter("label"), group=itemgetter("group"), named=itemgetter("split"))
+        check_filled(splits, f"{folder} has too few images", "At least one class needs three antibodies.")
         return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _generate_examples(self, records):
@@ -106,7 +94,7 @@ class Cyto2017(tfds.core.GeneratorBasedBuilder):
             try:
                 image = merge(record["paths"])
             except images.UnreadableImageError as error:
-                _skip(str(error))
+                self._tally.skip(error)
                 continue
             if image.dtype != self.builder_config.dtype:
                 depth = image.dtype.itemsize * 8
@@ -151,13 +139,12 @@ def _prepared(folder):
     for path in sorted(folder.rglob("*.png")):
         label = class_of(path)
         if label is not None:
-            split = SPLIT_FOLDERS.get(path.relative_to(folder).parts[0])
-            group = path.stem.split("_")[1]
+            split, group = split_of(path, folder), path.stem.split("_")[1]
             records.append({"id": path.stem, "label": label, "group": group, "split": split, "paths": [path]})
     return records
 
 
-def _raw(folder):
+def _raw(folder, skip):
     """Collect the raw channels: one record for each `<id>_<well>_<field>` that has all three colours."""
     tables = sorted(folder.rglob("*.csv"))
     if len(tables) != 1:
@@ -176,17 +163,13 @@ def _raw(folder):
         missing = [c for c in COLOURS if c not in channels]
         if missing or group not in labels:
             reason = f"no {' and '.join(missing)} channel" if missing else f"its id {group} is not in {tables[0].name}"
-            _skip(f"{field}: {reason}")
+            skip(f"{field}: {reason}")
             continue
         paths = [channels[colour] for colour in COLOURS]
         records.append({"id": field, "label": labels[group], "group": group, "split": None, "paths": paths})
     if not records:
         raise ValueError(f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {tables[0].name}.")
     return records
-
-
-def _skip(what):
-    print(f"warning: skipped {what}", file=sys.stderr)
 
 
 def _read_labels(table):

@@ -12,9 +12,9 @@ import tifffile
 
 from msrgan import images
 from msrgan.datasets.localisation import LOCALISATIONS, class_of
-from msrgan.datasets.splits import SPLIT_FOLDERS, hold_out, rank
+from msrgan.datasets.splits import HELD_OUT, hold_out, named_splits, rank, split_of
 
-VALIDATION = 0.15
+SPLITS = ("train", "validation", "test", "all")
 
 
 class Item(NamedTuple):
@@ -114,7 +114,7 @@ def _items(folder):
     items = []
     for path in images.list_images(folder):
         parts = path.relative_to(folder).parts
-        split = SPLIT_FOLDERS.get(parts[0].lower()) if len(parts) > 1 else None
+        split = split_of(path, folder)
         # A folder `images` is the one beside `labels`, no class.
         folders = [part for part in parts[split is not None : -1] if part.lower() != "images"]
         items.append(Item(path, "/".join(parts), split, folders[0] if folders else None))
@@ -125,24 +125,23 @@ def _items(folder):
 
 
 def choose(items: list[Item], split: str, *, seed: int, labels: bool = False) -> list[Item]:
-    """Return the items of a split, see `load`, in an order that mixes the classes."""
+    """Return the items of a split, see `load`, in an order that mixes the classes; ValueError if there is no such."""
+    if split not in SPLITS:
+        raise ValueError(f"A split of a folder is one of {', '.join(SPLITS)}. Received: {split}.")
     return sorted(_members(items, split, seed, labels), key=lambda item: rank(item.id))
 
 
 def _members(items, split, seed, labels):
     if split == "all":
         return items
-    named = {item.split for item in items}
-    if len(named) > 1 and None in named:
-        stray = next(item for item in items if item.split is None)
-        raise ValueError(f"With train, val or test folders every image lies in one. Received: {stray.path}. Move it.")
+    named = named_splits(items)
     if split == "test" and "test" not in named:
         split = "validation"
     if split in named and (split != "train" or "validation" in named):
         return [item for item in items if item.split == split]
     rest = [item for item in items if item.split in (None, "train")]
     classes = [item.label if labels else None for item in rest]
-    held = hold_out(classes, [item.id for item in rest], fraction=VALIDATION, seed=seed)
+    held = hold_out(classes, [item.id for item in rest], fraction=HELD_OUT, seed=seed)
     return [item for item, out in zip(rest, held, strict=True) if out == (split == "validation")]
 
 

@@ -1,6 +1,7 @@
 """Human Protein Atlas image classification challenge (Kaggle 2018): four channels, 28 localisation classes."""
 
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,11 @@ import tensorflow_datasets as tfds
 
 from msrgan.datasets import beam as beams
 from msrgan.datasets.hpa_channels import CLASSES, COLOURS, compose, find, merge, rarest
-from msrgan.datasets.splits import hold_out
-from msrgan.datasets.tally import Tally
+from msrgan.datasets.splits import check_filled, three_ways
+from msrgan.datasets.tally import Tallied
 
 LEVELS = ("none", "1", "2", "3", "4", "random")
 LABELS = ("all", "single")
-TEST = VALIDATION = 0.15
 
 
 class HpaConfig(tfds.core.BuilderConfig):
@@ -25,7 +25,7 @@ class HpaConfig(tfds.core.BuilderConfig):
         self.dtype = dtype
 
 
-class Hpa(tfds.core.GeneratorBasedBuilder):
+class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
     """The data of real-time SRGAN for microscopy (arXiv 2010.04634).
 
     One copy is prepared, of the channels and all classes of an image; level and labels are made of it on reading.
@@ -53,11 +53,11 @@ class Hpa(tfds.core.GeneratorBasedBuilder):
     https://www.kaggle.com/c/human-protein-atlas-image-classification.
     """
 
-    def __init__(self, *, level="none", seed=0, labels="all", beam="off", **kwargs):
+    def __init__(self, *, level="none", seed=0, labels="all", **kwargs):
         for name, value, known in (("level", level, LEVELS), ("labels", labels, LABELS)):
             if value not in known:
                 raise ValueError(f"The option {name} of hpa is one of {', '.join(known)}. Received: {value}.")
-        self._level, self._seed, self._labels, self._beam = level, seed, labels, beams.is_on(beam)
+        self._level, self._seed, self._labels = level, seed, labels
         super().__init__(**kwargs)
 
     def _info(self):
@@ -92,33 +92,17 @@ class Hpa(tfds.core.GeneratorBasedBuilder):
 }""",
         )
 
-    def download_and_prepare(self, *, download_config=None, **kwargs):
-        """Prepare the set as TFDS does; with `beam="on"` in this process unless the configuration names a runner."""
-        if self._beam:
-            download_config = beams.in_process(download_config)
-        super().download_and_prepare(download_config=download_config, **kwargs)
-
     def _split_generators(self, dl_manager):
-        folder, self._tally = Path(dl_manager.manual_dir), Tally(self.name)
-        left, self._found = find(folder, self._tally.skip)
-        splits = {}
-        for name, fraction in (("test", TEST), ("validation", VALIDATION)):
-            held = hold_out(rarest(left), [record.id for record in left], fraction=fraction)
-            splits[name] = [record for record, out in zip(left, held, strict=True) if out]
-            left = [record for record, out in zip(left, held, strict=True) if not out]
-        splits["train"] = left
+        folder = Path(dl_manager.manual_dir)
+        records, self._tally.found = find(folder, self._tally.skip)
+        splits = three_ways(records, label=rarest(records), group=attrgetter("id"))
         self._check(folder, splits)
         return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _check(self, folder, splits):
         """Refuse before anything is written what would fail at the end of a long preparation."""
         samples = {name: _first_readable(part) for name, part in splits.items()}
-        empty = [name for name, sample in samples.items() if sample is None]
-        if empty:
-            raise ValueError(
-                f"{folder} has too few readable images for a {' and a '.join(empty)} split. At least one class needs "
-                "three images."
-            )
+        check_filled(samples, f"{folder} has too few readable images", "At least one class needs three images.")
         for path, dtype in samples.values():
             if dtype != self.builder_config.dtype:
                 depth = dtype.itemsize * 8
@@ -130,12 +114,6 @@ class Hpa(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, records):
         make = partial(_examples_of, dtype=np.dtype(self.builder_config.dtype), skip=self._tally.skip)
         return beams.examples(records, make, beam=self._beam)
-
-    def _post_download_and_prepare_hook(self):
-        # Counted in the result: what Beam's copies of the tally count does not come back.
-        self._tally.kept = self.info.splits.total_num_examples
-        self._tally.skipped = self._found - self._tally.kept
-        self._tally.report()
 
     def _as_dataset(self, *args, **kwargs):
         # Called by `as_dataset`, before it batches and picks the supervised keys.

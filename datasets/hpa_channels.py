@@ -160,10 +160,10 @@ def parse_classes(target: str) -> tuple[int, ...]:
     return tuple(sorted({_index(part) for part in parts}))
 
 
-def rarest(records: list[Record]) -> list[int]:
-    """Return, for each image, that class of it which the fewest images have."""
+def rarest(records: list[Record]) -> Callable[[Record], int]:
+    """Return the function from an image to that class of it which the fewest of these images have."""
     count = Counter(label for record in records for label in record.classes)
-    return [min(record.classes, key=lambda label: (count[label], label)) for record in records]
+    return lambda record: min(record.classes, key=lambda label: (count[label], label))
 
 
 def _index(text):

@@ -1,6 +1,7 @@
 """Retinal OCT (Kermany et al. 2018, OCT2017): B-scans in four classes, split by patient."""
 
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,12 +9,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from msrgan import images
-from msrgan.datasets.splits import SPLIT_FOLDERS, hold_out
-from msrgan.datasets.tally import Tally
+from msrgan.datasets.splits import SPLIT_FOLDERS, SPLITS, check_filled, three_ways
+from msrgan.datasets.tally import Tallied
 
 CLASSES = ("CNV", "DME", "DRUSEN", "NORMAL")
-SPLITS = ("train", "validation", "test")
-TEST = VALIDATION = 0.15
 _NAME = re.compile(r"([A-Za-z]+)-([^-]+)-[^-]+")
 
 
@@ -26,7 +25,7 @@ class Scan(NamedTuple):
     split: str | None
 
 
-class Oct(tfds.core.GeneratorBasedBuilder):
+class Oct(Tallied, tfds.core.GeneratorBasedBuilder):
     """Retinal OCT B-scans, grey, 8 bits, in their stored sizes: normal, CNV, DME, drusen.
 
     The group of a scan is the number of its patient, whatever the class: one person may have two diagnoses, or another
@@ -84,22 +83,16 @@ class Oct(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        folder, self._tally = Path(dl_manager.manual_dir), Tally(self.name)
+        folder = Path(dl_manager.manual_dir)
         scans = self._scans(folder)
-        splits = self._published(folder, scans) if self.builder_config.name == "published" else {"train": scans}
-        for name, fraction in (("test", TEST), ("validation", VALIDATION / (1 - TEST))):
-            if name not in splits:
-                rest = splits["train"]
-                held = hold_out([s.label for s in rest], [s.patient for s in rest], fraction=fraction)
-                splits[name] = [scan for scan, out in zip(rest, held, strict=True) if out]
-                splits["train"] = [scan for scan, out in zip(rest, held, strict=True) if not out]
-        empty = [name for name in SPLITS if not any(map(_is_readable, splits[name]))]
-        if empty:
-            raise ValueError(
-                f"{folder} has too few readable scans for a {' and a '.join(empty)} split. At least one class needs "
-                "three patients."
-            )
-        return {name: self._generate_examples(splits[name]) for name in SPLITS}
+        if self.builder_config.name == "published":
+            scans = self._published(folder, scans)
+        else:
+            scans = [scan._replace(split=None) for scan in scans]
+        splits = three_ways(scans, label=attrgetter("label"), group=attrgetter("patient"), named=attrgetter("split"))
+        readable = {name: any(map(_is_readable, part)) for name, part in splits.items()}
+        check_filled(readable, f"{folder} has too few readable scans", "At least one class needs three patients.")
+        return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _scans(self, folder):
         """List the scans, each name once; test before validation before train, where a scan lies in two of them."""
@@ -124,24 +117,25 @@ class Oct(tfds.core.GeneratorBasedBuilder):
         return list(scans.values())
 
     def _published(self, folder, scans):
-        splits, taken = {}, set()
+        """Return the scans in split folders, without those whose patients are also in a later split."""
+        kept = []
         for name in reversed(SPLITS):
+            taken = {scan.patient for scan in kept}
             part = [scan for scan in scans if scan.split == name]
-            kept = [scan for scan in part if scan.patient not in taken]
-            if len(kept) < len(part):
-                self._skip_many(len(part) - len(kept), f"of {name}: their patients are also in test or validation")
-            taken |= {scan.patient for scan in kept}
-            if kept:
-                splits[name] = kept
-        if not {"train", "test"} <= set(splits):
+            fresh = [scan for scan in part if scan.patient not in taken]
+            if len(fresh) < len(part):
+                self._skip_many(len(part) - len(fresh), f"of {name}: their patients are also in test or validation")
+            kept += fresh
+        found = dict.fromkeys(scan.split for scan in kept)
+        if not {"train", "test"} <= set(found):
             raise ValueError(
                 f"oct/published needs folders train and test of different patients. Received: {folder} with "
-                f"{' and '.join(splits) or 'neither'}. Use oct/patient."
+                f"{' and '.join(found) or 'neither'}. Use oct/patient."
             )
         outside = sum(scan.split is None for scan in scans)
         if outside:
             self._skip_many(outside, "outside of the folders train, val and test")
-        return splits
+        return kept
 
     def _skip_many(self, count, reason):
         """Say in one line what would be thousands."""
@@ -155,12 +149,8 @@ class Oct(tfds.core.GeneratorBasedBuilder):
             except ValueError as error:
                 self._tally.skip(error)
                 continue
-            self._tally.keep()
             name = scan.path.stem
             yield name, {"id": name, "image": image, "label": scan.label, "group": scan.patient}
-
-    def _post_download_and_prepare_hook(self):
-        self._tally.report()
 
 
 def _scan(path, folder):

@@ -2,9 +2,74 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+SPLITS = ("train", "validation", "test")
+# Of the examples of no named split, for validation and for test each.
+HELD_OUT = 0.15
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+
+
+def three_ways(
+    examples: Iterable[Any],
+    *,
+    label: Callable[[Any], Hashable],
+    group: Callable[[Any], str],
+    named: Callable[[Any], str | None] = lambda example: None,
+) -> dict[str, list]:
+    """Split examples into 70 % train, 15 % validation and 15 % test, see `hold_out`; splits that are named are kept.
+
+    Args:
+        examples: all of them, in the order that every split keeps.
+        label: the class of an example; one value for all where there are no classes.
+        group: what must stay together.
+        named: the split that an example already belongs to, one of `SPLITS`, or None. A validation or test split that
+            no example names is held out of the examples that name train or none: 15 % of them.
+
+    Returns:
+        The examples of train, validation and test; a split may be empty, see `check_filled`.
+    """
+    examples = list(examples)
+    splits = {name: [example for example in examples if named(example) == name] for name in ("validation", "test")}
+    train = [example for example in examples if named(example) in (None, "train")]
+    left = 1.0
+    for name in ("test", "validation"):
+        if not splits[name]:
+            held = hold_out(list(map(label, train)), list(map(group, train)), fraction=HELD_OUT / left)
+            splits[name] = [example for example, out in zip(train, held, strict=True) if out]
+            train = [example for example, out in zip(train, held, strict=True) if not out]
+            left -= HELD_OUT
+    return {"train": train, **splits}
+
+
+def check_filled(splits: Mapping[str, object], problem: str, remedy: str):
+    """Raise the ValueError "`problem` for a NAME split. `remedy`" if a split is empty, which is any false value."""
+    empty = [name for name, part in splits.items() if not part]
+    if empty:
+        raise ValueError(f"{problem} for a {' and a '.join(empty)} split. {remedy}")
+
+
+def split_of(path: Path, folder: Path) -> str | None:
+    """Return the split that a folder `train`, `val`, `validation` or `test` at the top of `folder` names, or None."""
+    return SPLIT_FOLDERS.get(path.relative_to(folder).parts[0].lower())
+
+
+def named_splits(items: Sequence[Any]) -> set[str]:
+    """Return the splits that images name.
+
+    Args:
+        items: with a `path` and a `split`, which is None where no folder names it.
+
+    Raises:
+        ValueError: some images name a split and others do not.
+    """
+    named = {item.split for item in items}
+    if None in named and len(named) > 1:
+        stray = next(item.path for item in items if item.split is None)
+        raise ValueError(f"With train, val or test folders every image lies in one. Received: {stray}. Move it.")
+    return named - {None}
 
 
 def hold_out(labels: Sequence[Hashable], groups: Sequence[str], *, fraction: float, seed: int = 0) -> list[bool]:

@@ -1,7 +1,9 @@
 """Tissue: large images, screenshots of slides or whole slides, cut into tiles."""
 
 import dataclasses
+import sys
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +13,8 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from msrgan.datasets import beam as beams
 from msrgan.datasets.slides import list_sources, tiles
-from msrgan.datasets.splits import SPLIT_FOLDERS, hold_out
-from msrgan.datasets.tally import Tally
-
-TEST = VALIDATION = 0.15
+from msrgan.datasets.splits import check_filled, named_splits, split_of, three_ways
+from msrgan.datasets.tally import Tallied
 
 
 class Source(NamedTuple):
@@ -42,7 +42,7 @@ class TissueConfig(tfds.core.BuilderConfig):
         return {name: getattr(self, name) for name in ("tile", "stride", "background", "level", "bits")}
 
 
-class Tissue(tfds.core.GeneratorBasedBuilder):
+class Tissue(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
     """Tiles of tissue from your own large images, screenshots or whole slides, split by source.
 
     Args:
@@ -80,8 +80,7 @@ class Tissue(tfds.core.GeneratorBasedBuilder):
     https://openslide.cs.cmu.edu/download/openslide-testdata.
     """
 
-    def __init__(self, *, config=None, tile=192, stride=0, background=0.8, level=0, bits=8, beam="off", **kwargs):
-        self._beam = beams.is_on(beam)
+    def __init__(self, *, config=None, tile=192, stride=0, background=0.8, level=0, bits=8, **kwargs):
         if not isinstance(config, TissueConfig):
             config = _configuration(config, tile, stride, background, level, bits)
         super().__init__(config=config, **kwargs)
@@ -118,15 +117,23 @@ class Tissue(tfds.core.GeneratorBasedBuilder):
 }""",
         )
 
-    def download_and_prepare(self, *, download_config=None, **kwargs):
-        """Prepare the set as TFDS does; with `beam="on"` in this process unless the configuration names a runner."""
-        if self._beam:
-            download_config = beams.in_process(download_config)
-        super().download_and_prepare(download_config=download_config, **kwargs)
-
     def _split_generators(self, dl_manager):
-        folder, self._tally = Path(dl_manager.manual_dir), Tally(f"{self.name}, tiles and sources")
-        splits = _split(folder, self._usable(_sources(folder)))
+        folder = Path(dl_manager.manual_dir)
+        sources = _sources(folder)
+        usable = self._usable(sources)
+        unused = {source.split for source in sources} - named_splits(usable)
+        for name in sorted(unused & {"validation", "test"}):
+            print(
+                f"warning: no image in the {name} folder of {folder} can be used: {name} is held out of train",
+                file=sys.stderr,
+            )
+        splits = three_ways(usable, label=lambda source: None, group=attrgetter("group"), named=attrgetter("split"))
+        check_filled(
+            splits,
+            f"{folder} has too few sources that hold tiles",
+            "A split by source, which is an image or a folder of one slide, needs three, or folders train, val and "
+            f"test. Received: {len({source.group for source in usable})}. Add images.",
+        )
         return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _usable(self, sources):
@@ -157,10 +164,6 @@ class Tissue(tfds.core.GeneratorBasedBuilder):
         dtype = self.info.features["image"].np_dtype
         make = partial(_examples_of, cut=self._cut, dtype=dtype, skip=self._tally.skip)
         return beams.examples(sources, make, beam=self._beam)
-
-    def _post_download_and_prepare_hook(self):
-        self._tally.kept = self.info.splits.total_num_examples
-        self._tally.report()
 
 
 def _examples_of(source, *, cut, dtype, skip):
@@ -197,33 +200,10 @@ def _sources(folder):
     sources = []
     for path in list_sources(folder):
         parts = path.relative_to(folder).parts
-        split = SPLIT_FOLDERS.get(parts[0].lower()) if len(parts) > 1 else None
+        split = split_of(path, folder)
         # One folder a slide, else one file; but `images` is the one beside `labels`, no slide.
         start = int(split is not None)
         start += parts[start].lower() == "images"
         group = parts[: start + 1]
         sources.append(Source(path, "/".join(parts), "/".join(group), split))
     return sources
-
-
-def _split(folder, sources):
-    named = {source.split for source in sources}
-    if len(named) > 1 and None in named:
-        stray = next(source for source in sources if source.split is None)
-        raise ValueError(f"With train, val or test folders every image lies in one. Received: {stray.path}. Move it.")
-    splits = {name: [s for s in sources if s.split == name] for name in ("test", "validation")}
-    rest = [source for source in sources if source.split in (None, "train")]
-    for name, fraction in (("test", TEST), ("validation", VALIDATION / (1 - TEST))):
-        if not splits[name]:
-            held = hold_out([None] * len(rest), [source.group for source in rest], fraction=fraction)
-            splits[name] = [source for source, out in zip(rest, held, strict=True) if out]
-            rest = [source for source, out in zip(rest, held, strict=True) if not out]
-    splits["train"] = rest
-    empty = [name for name, part in splits.items() if not part]
-    if empty:
-        raise ValueError(
-            "A split by source needs three sources that hold tiles (images, or folders of one slide each), or folders "
-            f"train, val and test. Received: {len({s.group for s in sources})} in {folder}, none for "
-            f"{' and '.join(empty)}. Add images."
-        )
-    return splits

@@ -173,6 +173,8 @@ def _evaluate(arguments):
     """Score a model by MSE, PSNR and SSIM against interpolation: images are degraded and enlarged again."""
     if arguments.limit is not None and arguments.limit < 1:
         raise ValueError(f"--limit must be 1 or more. Received: {arguments.limit}")
+    if arguments.scale is not None and arguments.scale < 2:
+        raise ValueError(f"--scale must be 2 or more. Received: {arguments.scale}")
     import_tensorflow()
     from msrgan import datasets, evaluation, inference
 

@@ -103,7 +103,7 @@ def load(path: str | os.PathLike, *, scale: int | None = None) -> Upscaler:
         ValueError: the folder is no exported model, or the model has another scale than asked for.
     """
     if str(path) in _INTERPOLATIONS:
-        return interpolation(str(path), scale or 4)
+        return interpolation(str(path), 4 if scale is None else scale)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(

@@ -41,7 +41,10 @@ def fraction(text: str) -> float:
 def decay(text: str) -> tuple[float, float]:
     """Parse WHEN:FACTOR, when a learning rate falls and to which part of itself."""
     when, _, factor = text.partition(":")
-    return non_negative(when), non_negative(factor)
+    try:
+        return non_negative(when), non_negative(factor)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1, not {text}") from None
 
 
 def add_common(parser: argparse.ArgumentParser, *, out: str):

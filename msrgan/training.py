@@ -91,8 +91,9 @@ def learning_rates(
         pretraining: (rate, steps) before them.
     """
     before = pretraining[1]
-    starts = [0] + [int(at if at >= 1 else at * steps) for at, _ in decay]
-    rates = list(itertools.accumulate((factor for _, factor in decay), operator.mul, initial=rate))
+    falls = sorted((int(at if at >= 1 else at * steps), factor) for at, factor in decay)
+    starts = [0, *(step for step, _ in falls)]
+    rates = list(itertools.accumulate((factor for _, factor in falls), operator.mul, initial=rate))
     # A boundary is the last step of its rate, and steps count from 0.
     return keras.optimizers.schedules.PiecewiseConstantDecay([before + n - 1 for n in starts], [pretraining[0], *rates])
 

@@ -96,7 +96,7 @@ def test_the_set_is_split_by_patient_and_balanced_by_tumour(raw, capfd):
     patients = [{e["group"] for e in examples} for examples in splits.values()]
     assert sum(map(len, patients)) == len(set.union(*patients)) == 9
     assert {int(e["id"]) for examples in splits.values() for e in examples} == set(range(1, 19))
-    assert "brain_tumor: 18 prepared, 0 skipped" in capfd.readouterr().err
+    assert "brain_tumor: 18 examples prepared, 0 raw images skipped" in capfd.readouterr().err
     assert datasets.class_names("brain_tumor", data_dir=raw.parent / "tfds") == ("meningioma", "glioma", "pituitary")
 
 
@@ -127,7 +127,7 @@ def test_small_slices_keep_their_size_or_are_left_out(raw, capfd):
     assert {e["image"].shape for e in found} == {e["mask"].shape for e in found} == {(512, 512, 1)}
     warnings = capfd.readouterr().err
     assert f"skipped {raw}/brainTumorDataPublic_0/1.mat: 32x40, brain_tumor/512 takes 512x512 only" in warnings
-    assert "brain_tumor: 18 prepared, 18 skipped" in warnings
+    assert "brain_tumor: 18 examples prepared, 18 raw images skipped" in warnings
 
 
 def without(name):
@@ -186,7 +186,7 @@ def test_damaged_files_are_skipped_and_counted(raw, capfd):
     for reason in ("/1.mat: damaged", "2_mask.mat: tumorMask has the size", "5.mat: has the name of"):
         assert warnings.count(reason) == 1
     assert warnings.count("warning: skipped") == 3
-    assert "brain_tumor: 17 prepared, 3 skipped" in warnings
+    assert "brain_tumor: 17 examples prepared, 3 raw images skipped" in warnings
 
 
 def test_a_folder_without_slices_is_an_error(tmp_path):
@@ -202,5 +202,5 @@ def test_a_folder_without_slices_is_an_error(tmp_path):
         load(raw, "train")
     write_5(raw / "2.mat", cjdata(patient="A"))
     write_5(raw / "3.mat", cjdata(patient="B"))
-    with pytest.raises(ValueError, match="too few patients for a validation split"):
+    with pytest.raises(ValueError, match="too few patients for a validation split. At least one kind"):
         load(raw, "train")

@@ -104,6 +104,13 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, capsys):
     assert message in line
 
 
+def test_a_data_dir_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["datasets", "simulated/small", "--prepare", "--data-dir", str(tmp_path / "file")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert str(tmp_path / "file") in line
+
+
 def test_the_package_is_a_command(prepared):
     command = [sys.executable, "-m", "msrgan.datasets", "--data-dir", str(prepared)]
     env = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}

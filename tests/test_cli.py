@@ -147,6 +147,8 @@ def test_evaluate(tmp_path, capsys):
     with open(tmp_path / "out" / "scores.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
     assert "2 images, degradation area" in capsys.readouterr().out
+    assert cli.main([*arguments, "--scale", "0"]) == 2
+    assert "--scale must be 2 or more. Received: 0" in capsys.readouterr().err
 
 
 def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypatch):

@@ -11,7 +11,7 @@ from msrgan import datasets
 from msrgan.datasets.cyto2017 import Cyto2017, merge
 from msrgan.datasets.folder import class_names
 from msrgan.datasets.localisation import LOCALISATIONS
-from msrgan.datasets.splits import hold_out
+from msrgan.datasets.splits import check_filled, hold_out, three_ways
 
 
 def read(data, split, **arguments):
@@ -38,6 +38,44 @@ def test_hold_out_keeps_groups_and_classes():
 
 def test_hold_out_never_takes_a_whole_class():
     assert hold_out([0, 1, 1], ["a", "b", "c"], fraction=0.9) in ([False, True, False], [False, False, True])
+
+
+def thirds(examples, named=lambda example: None):
+    splits = three_ways(examples, label=lambda e: e[0], group=lambda e: e[1], named=named)
+    assert sorted(sum(splits.values(), [])) == sorted(examples)
+    return {name: len(part) for name, part in splits.items()}
+
+
+def test_three_ways_are_70_15_and_15_percent_of_the_whole_and_of_each_class():
+    examples = [(k % 2, f"well{k}") for k in range(200)]
+    assert thirds(examples) == {"train": 140, "validation": 30, "test": 30}
+    splits = three_ways(examples, label=lambda e: e[0], group=lambda e: e[1])
+    assert {name: sum(label for label, _ in part) for name, part in splits.items()} == {
+        "train": 70,
+        "validation": 15,
+        "test": 15,
+    }
+    assert splits["train"] == [e for e in examples if e in splits["train"]]
+
+
+def test_three_ways_keep_the_splits_there_are():
+    examples = [(0, f"{k}") for k in range(200)]
+
+    def named(*names):  # of a fifth each, the others none
+        return lambda example: dict(enumerate(names)).get(int(example[1]) % 5)
+
+    assert thirds(examples, named("test")) == {"train": 136, "validation": 24, "test": 40}
+    assert thirds(examples, named("test", "train")) == {"train": 136, "validation": 24, "test": 40}
+    assert thirds(examples, named("validation")) == {"train": 136, "validation": 40, "test": 24}
+    assert thirds(examples, named("validation", "test")) == {"train": 120, "validation": 40, "test": 40}
+    splits = three_ways(examples, label=lambda e: 0, group=lambda e: e[1], named=named("validation", "test"))
+    assert splits["test"] == examples[1::5]
+
+
+def test_empty_splits_are_named():
+    check_filled({"train": [1], "test": [2]}, "Too few", "Add some.")
+    with pytest.raises(ValueError, match=r"^Too few for a train and a test split\. Add some\.$"):
+        check_filled({"train": [], "validation": [1], "test": None}, "Too few", "Add some.")
 
 
 def test_folder_splits_share_nothing_and_keep_the_balance(image_folder):
@@ -140,11 +178,70 @@ def test_missing_classes_are_errors(tmp_path, files, message):
         datasets.load(tmp_path, "train", labels=True)
 
 
+def test_unknown_splits_are_errors(image_folder):
+    with pytest.raises(ValueError, match="one of train, validation, test, all. Received: val"):
+        datasets.load(image_folder, "val")
+
+
+def test_a_set_without_labels_is_refused_before_it_is_prepared(tmp_path):
+    with pytest.raises(ValueError, match="tissue has no labels"):
+        datasets.class_names("tissue", data_dir=tmp_path)
+
+
 def test_unknown_data_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="one of brain_tumor, .*, tissue. Received: nowhere"):
         datasets.load("nowhere", "train")
     with pytest.raises(ValueError, match="no images"):
         datasets.load(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("data", "known"),
+    [
+        ("brain_tumor/256", "all, 512"),
+        ("cyto2017/32bit", "8bit, 16bit"),
+        ("hpa/32bit:level=1", "8bit, 16bit"),
+        ("oct/foo", "patient, published"),
+        ("simulated/none", "standard, small"),
+        ("tissue/191", "disjoint, 192, 840"),
+    ],
+)
+def test_an_unknown_configuration_is_an_error_that_lists_them(data, known, tmp_path):
+    name = data.partition("/")[0]
+    with pytest.raises(ValueError) as error:
+        datasets.load(data, "train", data_dir=tmp_path)
+    assert str(error.value) == f"A configuration of {name} is one of {known}. Received: {data}."
+
+
+def test_a_folder_that_is_empty_holds_no_raw_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="--manual-dir must name the folder of its raw files. Received: .*raw"):
+        (tmp_path / "raw").mkdir()
+        datasets.load("oct", "train", manual_dir=tmp_path / "raw", data_dir=tmp_path / "tfds")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("simulated", "simulated"),
+        ("simulated/small", "simulated/small"),
+        ("hpa:beam=on", "hpa"),
+        ("hpa:labels=all,level=none,seed=0", "hpa"),
+        ("hpa/16bit:seed=7,beam=on,level=random", "hpa/16bit:level=random,seed=7"),
+        ("hpa:level=3", "hpa:level=3"),
+        ("tissue:bits=16,background=.50,tile=192", "tissue:background=0.5,bits=16"),
+        ("tissue/840:stride=840,beam=off", "tissue/840:stride=840"),
+        ("some/folder:tile=3", "some/folder:tile=3"),
+    ],
+)
+def test_a_canonical_name_tells_what_is_read(data, name):
+    assert datasets.canonical(data) == name
+    assert datasets.canonical(name) == name
+
+
+def test_a_canonical_name_has_options_that_there_are(tmp_path):
+    assert datasets.canonical(tmp_path) == str(tmp_path)
+    with pytest.raises(ValueError, match="An option of tissue is one of tile, .*Received: side"):
+        datasets.canonical("tissue:side=3")
 
 
 def cyto(raw, data_dir, split="all", config="8bit"):
@@ -162,6 +259,22 @@ def test_cyto2017_prepared_layout(tmp_path):
     assert len(split["train"]) == 4
     assert {name[:2] for name in split["validation"]} == {"00", "01"}
     assert datasets.class_names("cyto2017", data_dir=tmp_path / "tfds") == LOCALISATIONS
+
+
+def test_cyto2017_large_splits_hold_70_15_and_15_percent(tmp_path):
+    for k in range(200):
+        write(tmp_path / "raw" / f"0{k % 2}_{k}.png", spots(1, size=8))
+    sizes = [len(cyto(tmp_path / "raw", tmp_path / "tfds", s)) for s in ("train", "validation", "test")]
+    assert sizes == [140, 30, 30]
+
+
+def test_cyto2017_split_folders_in_any_case(tmp_path, capfd):
+    for k in range(6):
+        write(tmp_path / "raw" / "Train" / f"00_{k}.png", spots(k, size=8))
+    write(tmp_path / "raw" / "Test" / "00_7.png", spots(7, size=8))
+    (tmp_path / "raw" / "Test" / "00_8.png").write_bytes(b"")
+    assert ids(cyto(tmp_path / "raw", tmp_path / "tfds", "test")) == ["00_7"]
+    assert "cyto2017: 7 examples prepared, 1 raw images skipped" in capfd.readouterr().err
 
 
 @pytest.fixture
@@ -228,7 +341,7 @@ def test_cyto2017_names_unknown_classes_and_missing_files(raw_channels, tmp_path
 
 def test_cyto2017_needs_enough_for_three_splits(tmp_path):
     write(tmp_path / "raw" / "00_1.png", spots(1, size=96))
-    with pytest.raises(ValueError, match="too few images for a test and a validation split"):
+    with pytest.raises(ValueError, match="too few images for a validation and a test split"):
         cyto(tmp_path / "raw", tmp_path / "tfds")
 
 

@@ -206,7 +206,7 @@ def test_learning_rate_schedule():
     assert found == pytest.approx([3e-4] * 4 + [1e-4] * 5 + [1e-5] * 5)
     assert [float(learning_rates(1e-4, 10)(k)) for k in (0, 9, 99)] == pytest.approx([1e-4] * 3)
     # A fraction of the steps, and a step.
-    halved = learning_rates(1.0, 100, decay=((0.25, 0.5), (30, 0.5)))
+    halved = learning_rates(1.0, 100, decay=((30, 0.5), (0.25, 0.5)))
     assert [float(halved(k)) for k in (24, 25, 29, 30)] == [1, 0.5, 0.5, 0.25]
 
 

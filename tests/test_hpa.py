@@ -17,6 +17,7 @@ from msrgan import datasets, images
 from msrgan.datasets import beam, hpa
 from msrgan.datasets.hpa import random_level
 from msrgan.datasets.hpa_channels import CLASSES, COLOURS, compose, parse_classes
+from msrgan.datasets.splits import SPLITS
 
 TARGETS = ["0", "0 25", "25", "7", "7", "0", "2 0", "25", "7 25", "2", "2", "0"]
 IDS = [f"{k:08x}-bbc3-11e8" for k in range(len(TARGETS))]
@@ -98,6 +99,15 @@ def test_splits_share_nothing_and_hold_out_every_class_of_two(prepared):
     assert sorted(sum((list(part) for part in parts), [])) == IDS
     # Rarest classes of the images: 0 and 2 and 25 and 7, of two images or more each.
     assert [len(part) for part in parts] == [4, 4, 4]
+
+
+def test_large_splits_hold_70_15_and_15_percent(tmp_path):
+    for k in range(100):
+        for colour in COLOURS:
+            cv2.imwrite(str(tmp_path / f"{k}_{colour}.png"), np.full((4, 4), k, np.uint8))
+    write_table(tmp_path, ((k, "0") for k in range(100)))
+    parts = [read("hpa", split, manual_dir=tmp_path, data_dir=tmp_path / "tfds") for split in SPLITS]
+    assert [len(part) for part in parts] == [70, 15, 15]
 
 
 def test_16_bit_tiff_keeps_its_depth(tmp_path):
@@ -240,7 +250,7 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, capfd):
         f"{IDS[8]} (train.csv, line 15): its id occurs before",
         "ids without files (1): absent",
         "ids without a row in train.csv (1): extra",
-        "hpa: 10 prepared, 9 skipped",
+        "hpa: 10 examples prepared, 9 raw images skipped",
     ):
         assert message in err, message
 
@@ -305,7 +315,7 @@ def test_beam_prepares_the_same_set(raw, prepared, tmp_path, capfd):
         for name in whole:
             np.testing.assert_array_equal(found[name]["image"], whole[name]["image"])
             np.testing.assert_array_equal(found[name]["label"], whole[name]["label"])
-    assert "hpa: 12 prepared, 0 skipped" in capfd.readouterr().err
+    assert "hpa: 12 examples prepared, 0 raw images skipped" in capfd.readouterr().err
 
 
 def test_beam_names_what_it_skips(tmp_path, capfd):
@@ -315,7 +325,7 @@ def test_beam_names_what_it_skips(tmp_path, capfd):
     assert sorted(read("hpa:beam=on", manual_dir=folder, data_dir=tmp_path / "tfds")) == IDS[1:]
     err = capfd.readouterr().err
     assert f"skipped {IDS[0]}: " in err
-    assert "hpa: 11 prepared, 1 skipped" in err
+    assert "hpa: 11 examples prepared, 1 raw images skipped" in err
 
 
 def test_a_missing_beam_is_named_before_the_work(raw, tmp_path, monkeypatch):

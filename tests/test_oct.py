@@ -86,7 +86,7 @@ def test_the_published_split_is_kept_without_patients_of_two_folders(tree, tmp_p
     assert "skipped 2 scans of train: their patients are also in test or validation" in said
     assert "skipped 1 scans of validation" in said
     assert "skipped 1 scans outside of the folders" in said
-    assert "oct: 88 prepared, 4 skipped" in said
+    assert "oct: 88 examples prepared, 4 raw images skipped" in said
     assert splits(tree.parent, tmp_path, "oct/published") == parts
 
 
@@ -95,7 +95,7 @@ def test_the_published_split_needs_no_validation_folder(tree, tmp_path):
     parts = splits(tree.parent, tmp_path, "oct/published")
     assert len(parts["test"]) == 4
     validation = {name.split("-")[1] for name in parts["validation"]}
-    assert len(validation) == 2 * 4  # 17.6 % of ten patients: two, in each class
+    assert len(validation) == 2 * 4  # 15 % of ten patients: two, in each class
     assert not validation & {name.split("-")[1] for name in parts["train"]}
 
 
@@ -122,7 +122,7 @@ def test_bad_files_are_named_and_the_others_go_on(tree, tmp_path, capfd):
         "overview.jpeg: a scan is named",
         "DME-9000-1.jpeg: its name says DME, its folder says CNV",
         "CNV-9001-1.png: a scan is grey, of 8 bits. Received: 3 channels, uint8",
-        "oct: 87 prepared, 5 skipped",
+        "oct: 87 examples prepared, 5 raw images skipped",
     ):
         assert expected in said
 

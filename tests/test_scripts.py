@@ -163,6 +163,11 @@ def test_imagenet_features_from_a_file(image_folder, tmp_path, capfd):
     assert_refused(train_srgan.main, layers, tmp_path / "other", capfd, "Received: 'block9_conv1'")
 
 
+def test_no_steps_at_all_are_refused(grey, tmp_path, capfd):
+    arguments = ["--data", grey, *SRGAN, "--steps", 0, "--pretrain-steps", 0]
+    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "there is nothing to do")
+
+
 def test_an_unknown_variant_is_named(grey, tmp_path, capfd):
     message = "--variant is one of msrgan, srgan, realtime, esrgan, srcnn. Received: x"
     assert_refused(train_srgan.main, ["--data", grey, "--variant", "x"], tmp_path / "run", capfd, message)

@@ -117,7 +117,7 @@ def test_a_prepared_set_holds_the_tiles_and_never_cuts_a_source(screenshots, tmp
     example = everything["organ3.tif_y0048_x0144"]
     np.testing.assert_array_equal(example["image"], texture(3)[48:112, 144:208])
     assert example["group"] == b"organ3.tif"
-    assert "96 prepared, 0 skipped" in capfd.readouterr().err
+    assert "96 examples prepared, 0 raw images skipped" in capfd.readouterr().err
 
 
 def test_presets_are_those_of_the_lineage():
@@ -171,6 +171,19 @@ def test_folders_are_slides_and_split_folders_are_splits(tmp_path):
     }
 
 
+def test_a_split_folder_of_no_use_is_named(tmp_path, capfd):
+    for k in range(3):
+        write(tmp_path / "raw" / "train" / f"{k}.png", texture(k, 64, 64))
+    write(tmp_path / "raw" / "val" / "a.png", texture(3, 64, 64))
+    write(tmp_path / "raw" / "test" / "small.png", texture(4, 63, 64))
+    counts = [len(read(tmp_path / "raw", tmp_path, s)) for s in ("train", "validation", "test")]
+    assert counts == [2, 1, 1]
+    said = [line for line in capfd.readouterr().err.splitlines() if "test folder" in line]
+    assert said == [
+        f"warning: no image in the test folder of {tmp_path / 'raw'} can be used: test is held out of train"
+    ]
+
+
 def test_a_folder_of_images_beside_labels_is_no_slide(tmp_path):
     for k in range(3):
         write(tmp_path / "raw" / "images" / f"{k}.png", texture(k, 64, 64))
@@ -216,7 +229,7 @@ def test_bad_sources_are_named_and_the_others_go_on(screenshots, tmp_path, capfd
         "small.png: 63x250 pixels are smaller than a tile of 64x64",
         "glass.png: all of its tiles are background",
         "float.tif: tissue has 8 or 16 bits. Received: float32",
-        "96 prepared, 4 skipped",
+        "96 examples prepared, 4 raw images skipped",
     ):
         assert expected in warnings
 
@@ -233,13 +246,13 @@ def test_a_source_that_turns_out_damaged_keeps_the_tiles_before(screenshots, tmp
     assert len(found) == 5 * 16 + 3
     said = capfd.readouterr().err
     assert "organ2.png: damaged or truncated after row 0; the tiles above are kept" in said
-    assert "83 prepared, 1 skipped" in said
+    assert "83 examples prepared, 1 raw images skipped" in said
 
 
 def test_too_few_sources_are_an_error(tmp_path):
     for name in ("a", "b"):
         write(tmp_path / "raw" / f"{name}.png", texture(1))
-    with pytest.raises(ValueError, match="needs three sources.*Received: 2 in .*, none for"):
+    with pytest.raises(ValueError, match="too few sources.* for a validation split. .*needs three.*Received: 2"):
         read(tmp_path / "raw", tmp_path)
 
 
@@ -329,7 +342,7 @@ def test_slides_and_images_make_one_set(screenshots, tmp_path, capfd):
     found = read(screenshots, tmp_path)
     np.testing.assert_array_equal(found["scan.svs_y0192_x0096"]["image"], texture(7, 301, 203)[192:256, 96:160])
     assert "cut.svs: damaged, truncated, or no slide" in capfd.readouterr().err
-    with pytest.raises(ValueError, match="Received: 0 in"):
+    with pytest.raises(ValueError, match="for a train and a validation and a test split. .*Received: 0"):
         read(screenshots, tmp_path, options="tile=64,level=1")
     assert "organ0.png: has only level 0. Received: level=1" in capfd.readouterr().err
 
