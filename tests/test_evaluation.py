@@ -305,17 +305,31 @@ def test_validation_interpolates_on_the_grid_of_the_degradation():
     assert Validation(dataset, **settings).bicubic["psnr"] > 35
 
 
-def test_an_empty_detail_leaves_the_mean_psnr_finite():
+def test_an_empty_detail_counts_for_no_method():
     shown = np.stack([picture((48, 48, 1)), np.zeros((48, 48, 1), np.uint16)])
     settings = {"degradation": make("area"), "scale": 4, "channels": 1, "normalization": "range"}
 
+    def blurred(lr):
+        return np.asarray(tf.image.resize(lr, [4 * n for n in lr.shape[1:3]])) + 1e-4
+
     def scored(chosen):
         dataset = tf.data.Dataset.from_tensor_slices({"id": ["a", "b"][: len(chosen)], "image": chosen})
-        return Validation(dataset, **settings).bicubic["psnr"]
+        found = Validation(dataset, **settings)(blurred)
+        return found["val_psnr"], found["val_psnr_bicubic"]
 
-    assert np.isfinite(scored(shown))
+    assert np.isfinite(scored(shown)).all()
     assert scored(shown) == scored(shown[:1])
-    assert scored(shown[1:]) == np.inf
+    assert scored(shown[1:])[1] == np.inf
+
+
+def test_means_are_over_the_same_images_for_every_method(tmp_path):
+    shown = {"a": picture((48, 48, 1)), "empty": np.full((48, 48, 1), 7, np.uint16)}
+    metadata = inference.load("bicubic").metadata | {"interpolation": "another"}
+    model = inference.Upscaler(lambda x: tf.image.resize(x, [4 * n for n in x.shape[1:3]]) + 0.6, metadata)
+    both = evaluate(model, examples(shown), out=tmp_path / "both")
+    alone = evaluate(model, examples({"a": shown["a"]}), out=tmp_path / "alone")
+    assert both["psnr"] == alone["psnr"]
+    assert both["psnr_gain"] == alone["psnr_gain"]
 
 
 def test_strip_shows_the_most_varied_region():

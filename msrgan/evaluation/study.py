@@ -63,7 +63,7 @@ def evaluate(
         positive), "seen_in_training" (names), "skipped" (name to reason), "displaced" (name of an acquired pair to
         how many LR pixels its LR image lies below and right of the HR image, if more than half a pixel),
         "intensity_matched", and how it was made.
-        Infinite values (a constant image restored exactly) are left out of means and medians.
+        Images that some method restores exactly, at infinite PSNR, are left out of means and medians of all.
 
     Raises:
         ValueError: unknown degradation; a model of acquired pairs, which has none, and an image without "lr"; or
@@ -106,17 +106,21 @@ def evaluate(
 
 
 def _summary(rows, skipped):
-    def statistics(key):
-        finite = [row[key] for row in rows if math.isfinite(row.get(key, math.nan))]
-        return {"mean": fmean(finite), "median": median(finite)} if finite else {"mean": None, "median": None}
+    def statistics(metric, what):
+        # Of the same images for every method: a model near an image that interpolation restores exactly, at infinite
+        # PSNR, is not to count alone.
+        methods = [f"{metric}_{method}" for method in METHODS]
+        counted = [row for row in rows if all(math.isfinite(row.get(key, math.nan)) for key in methods)]
+        values = [row[f"{metric}_{what}"] for row in counted]
+        return {"mean": fmean(values), "median": median(values)} if values else {"mean": None, "median": None}
 
     masks = sum("mse_mask_model" in row for row in rows)
     summary = {"images": len(rows), "masks": masks}
     for where in ("", "_mask") if masks else ("",):
         for metric in METRICS:
-            summary[metric + where] = {method: statistics(f"{metric}{where}_{method}") for method in METHODS}
+            summary[metric + where] = {method: statistics(metric + where, method) for method in METHODS}
         for metric in GAINS:
-            summary[f"{metric}{where}_gain"] = statistics(f"{metric}{where}_gain")
+            summary[f"{metric}{where}_gain"] = statistics(metric + where, "gain")
     return summary | {
         "better_than_bicubic": fmean(row["psnr_gain"] > 0 for row in rows),
         "seen_in_training": [row["id"] for row in rows if row["seen_in_training"]],

@@ -96,10 +96,10 @@ class Validation:
         if self.paired:
             pairs = [(hr, metrics.match_intensity(hr, x)) for hr, x in pairs]
         pairs = [(hr[..., kept], x[..., kept]) for hr, x in pairs for kept in [metrics.varying_channels(hr)]]
-        psnr, ssim = ([m(hr, x, data_range=1) for hr, x in pairs] for m in (metrics.psnr, metrics.ssim))
-        # An empty detail is restored exactly, at infinite PSNR: it says nothing about the others.
-        finite = [value for value in psnr if np.isfinite(value)]
-        return {"psnr": float(np.mean(finite or psnr)), "ssim": float(np.mean(ssim))}
+        psnr, ssim = ([score(hr, x, data_range=1) for hr, x in pairs] for score in (metrics.psnr, metrics.ssim))
+        # Interpolation restores an empty detail exactly, at infinite PSNR: that says nothing about the others.
+        counted = [value for value, (hr, _) in zip(psnr, pairs, strict=True) if np.ptp(hr) > 0]
+        return {"psnr": float(np.mean(counted or psnr)), "ssim": float(np.mean(ssim))}
 
 
 def _centre(shape, scale):
