@@ -12,20 +12,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from msrgan import images
+from msrgan.datasets.depth import DEPTHS, check_depth
 from msrgan.datasets.localisation import LOCALISATIONS, class_of
 from msrgan.datasets.splits import check_filled, split_of, three_ways
 from msrgan.datasets.tally import Tallied
 
 COLOURS = ("red", "green", "blue")
 SIZE = 96
-
-
-class Cyto2017Config(tfds.core.BuilderConfig):
-    """Bit depth of the raw files, which is kept."""
-
-    def __init__(self, *, dtype, **kwargs):
-        super().__init__(**kwargs)
-        self.dtype = dtype
 
 
 class Cyto2017(Tallied, tfds.core.GeneratorBasedBuilder):
@@ -36,10 +29,7 @@ class Cyto2017(Tallied, tfds.core.GeneratorBasedBuilder):
         "1.0.0": "First release.",
         "2.0.0": "Validation is 15 % of the whole, as test is, and no longer of what test left.",
     }
-    BUILDER_CONFIGS = [
-        Cyto2017Config(name="8bit", dtype=np.uint8, description="8-bit files"),
-        Cyto2017Config(name="16bit", dtype=np.uint16, description="16-bit files"),
-    ]
+    BUILDER_CONFIGS = list(DEPTHS)
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     Put into the manual directory either
     - the prepared images of the thesis: `CC_ID.png`, CC the class from 00 (Nucleus) to 12 (Intermediate
@@ -96,12 +86,7 @@ class Cyto2017(Tallied, tfds.core.GeneratorBasedBuilder):
             except images.UnreadableImageError as error:
                 self._tally.skip(error)
                 continue
-            if image.dtype != self.builder_config.dtype:
-                depth = image.dtype.itemsize * 8
-                raise ValueError(
-                    f"{record['paths'][0]} has {image.dtype} pixels, this copy of cyto2017 has not. "
-                    + (f"Use --data cyto2017/{depth}bit." if depth < 32 else "Save it with 8 or 16 bits.")
-                )
+            check_depth(self, record["paths"][0], image.dtype)
             yield record["id"], {"image": image} | {k: record[k] for k in ("id", "label", "group")}
 
 

@@ -9,20 +9,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from msrgan.datasets import beam as beams
+from msrgan.datasets.depth import DEPTHS, check_depth
 from msrgan.datasets.hpa_channels import CLASSES, COLOURS, compose, find, merge, rarest
 from msrgan.datasets.splits import check_filled, three_ways
 from msrgan.datasets.tally import Tallied
 
 LEVELS = ("none", "1", "2", "3", "4", "random")
 LABELS = ("all", "single")
-
-
-class HpaConfig(tfds.core.BuilderConfig):
-    """Bit depth of the raw files, which is kept."""
-
-    def __init__(self, *, dtype, **kwargs):
-        super().__init__(**kwargs)
-        self.dtype = dtype
 
 
 class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
@@ -40,10 +33,7 @@ class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [
-        HpaConfig(name="8bit", dtype=np.uint8, description="8-bit files"),
-        HpaConfig(name="16bit", dtype=np.uint16, description="16-bit files"),
-    ]
+    BUILDER_CONFIGS = list(DEPTHS)
     OPTIONS = {"level": "none", "seed": 0, "labels": "all", "beam": "off"}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
     Put into the manual directory, or any folder below it, train.csv with the columns `Id,Target` (Target: the
@@ -104,12 +94,7 @@ class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
         samples = {name: _first_readable(part) for name, part in splits.items()}
         check_filled(samples, f"{folder} has too few readable images", "At least one class needs three images.")
         for path, dtype in samples.values():
-            if dtype != self.builder_config.dtype:
-                depth = dtype.itemsize * 8
-                raise ValueError(
-                    f"{path} has {dtype} pixels, this copy of hpa has not. "
-                    + (f"Use --data hpa/{depth}bit." if depth < 32 else "Save it with 8 or 16 bits.")
-                )
+            check_depth(self, path, dtype)
 
     def _generate_examples(self, records):
         make = partial(_examples_of, dtype=np.dtype(self.builder_config.dtype), skip=self._tally.skip)

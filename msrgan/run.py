@@ -14,6 +14,7 @@ import keras
 import msrgan.networks  # noqa: F401  registers the layers of a saved generator
 from msrgan.files import atomic
 from msrgan.networks.phases import Bicubic
+from msrgan.variants import GAN_ONLY
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 # What a run leaves in its folder.
@@ -25,7 +26,7 @@ FREE = {
     *("steps", "epochs", "patience", "learning_rate", "pretrain_learning_rate", "decay"),
 }
 # What counts only from the first step of the GAN on; null until then.
-LATER = {"alpha", "beta", "gamma", "content_loss", "vgg", "vgg_weights", "vgg_layers", "features"}
+LATER = GAN_ONLY | {"features"}
 
 
 class Run:
