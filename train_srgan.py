@@ -80,56 +80,30 @@ def train(options: argparse.Namespace):
     from msrgan import callbacks, datasets
     from msrgan.degradation import make
     from msrgan.evaluation.validation import Validation
-    from msrgan.files import atomic
     from msrgan.pipeline import sr_pairs
     from msrgan.run import Run, start_from
-    from msrgan.survey import check_pairs, check_patch, common_channels, identity, shuffle_window, survey
+    from msrgan.survey import common_channels, identity, shuffle_window
     from msrgan.training import Loop, Stage, is_chief, use_xla
-    from msrgan.variants import GAN_ONLY, VARIANTS, build, settings
+    from msrgan.variants import GAN_ONLY, build
 
     chief = is_chief()
     say = print if chief else lambda *_: None
-    if options.variant not in VARIANTS:
-        raise ValueError(f"--variant is one of {', '.join(VARIANTS)}. Received: {options.variant}.")
-    if options.vgg_weights and options.vgg not in (None, "imagenet"):
-        raise ValueError(f"--vgg-weights are those of --vgg imagenet. Received: --vgg {options.vgg}.")
-    options.vgg = options.vgg or (options.vgg_weights and "imagenet")
-    if not (options.pretrain_steps or options.steps or options.init):
-        raise ValueError("Without --pretrain-steps, --steps and --init there is nothing to do.")
-    variant = VARIANTS[options.variant]
-    sizes, training, ignored = settings(variant, vars(options))
-    if ignored:
-        say(f"{options.variant} has no {', '.join('--' + n.replace('_', '-') for n in ignored)}: ignored.")
-    vars(options).update(dict.fromkeys(ignored), **sizes, **training)
+    variant, sizes, training = _complete(options, say)
     degradation = make(options.degradation)
     with distribution.scope():
         features = _features(options) if variant.discriminator and options.steps else None
-    if options.patch_size % options.scale:
-        raise ValueError(
-            f"--patch-size must be a multiple of --scale. Received: {options.patch_size}, {options.scale}."
-        )
-    where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
-    found = survey(datasets.load(options.data, "train", **where))
-    held_out = survey(datasets.load(options.data, "validation", **where))
-    check_patch(found, options.patch_size)
-    for part in (found, held_out):
-        check_pairs(part, options.scale, quiet=not chief)
-    options.degradation = "acquired" if found.pairs else degradation.spec
+    found, held_out = _surveys(options, chief)
     channels = common_channels(found, held_out)
-    window = shuffle_window(found, int(options.cache_gb * 2**30))
     if features and features.channels != channels and channels != 1:
         raise ValueError(
             f"--vgg {options.vgg} was trained on images of {features.channels} channels, these have {channels}."
         )
+    options.degradation = "acquired" if found.pairs else degradation.spec
     per_epoch = math.ceil(len(found.ids) * options.crops_per_image / options.batch_size)
     options.steps_per_epoch = options.steps_per_epoch or per_epoch
-    validation = Validation(
-        held_out.images,
-        degradation=degradation,
-        scale=options.scale,
-        channels=channels,
-        normalization=options.normalize,
-    )
+    window = shuffle_window(found, int(options.cache_gb * 2**30))
+    images = {"scale": options.scale, "channels": channels, "normalization": options.normalize}
+    validation = Validation(held_out.images, degradation=degradation, **images)
     keras.utils.set_random_seed(options.seed)  # preparing a set draws random numbers too
     with distribution.scope():
         model = build(
@@ -138,6 +112,7 @@ def train(options: argparse.Namespace):
             training,
             channels=channels,
             scale=options.scale,
+            offset=0.0 if found.pairs else degradation.offset(options.scale),
             patch=options.patch_size,
             features=features,
             pretrain_steps=options.pretrain_steps,
@@ -146,18 +121,20 @@ def train(options: argparse.Namespace):
         begun = options.resume and (options.out / "checkpoints" / "checkpoint").is_file()
         if options.init and not begun:
             start_from(options.init, model.generator, model.averaged)
-    name = datasets.canonical(options.data)
     unused = {} if options.steps else dict.fromkeys(GAN_ONLY)
+    about = {"command": "train_srgan", "shuffle_window": window, "data": datasets.canonical(options.data)}
     run = Run(
         options.out,
-        arguments=vars(options) | unused | {"command": "train_srgan", "shuffle_window": window, "data": name},
+        arguments=vars(options) | unused | about,
         data=identity(found, held_out) | {"features": features.fingerprint if features else None},
         resume=options.resume,
         writes=chief,
     )
-    stages = [Stage("pixel", model.pretrain_step, options.pretrain_steps)]
     if variant.discriminator:
-        stages.append(Stage("gan", model.train_step, options.steps))
+        stages = [
+            Stage("pixel", model.pretrain_step, options.pretrain_steps),
+            Stage("gan", model.train_step, options.steps),
+        ]
     else:
         stages = [Stage("pixel", model.pretrain_step, options.pretrain_steps + options.steps)]
     say(
@@ -176,13 +153,11 @@ def train(options: argparse.Namespace):
             batch=options.batch_size // ctx.num_replicas_in_sync,
             degradation=degradation,
             seed=options.seed,
-            scale=options.scale,
-            channels=channels,
             crop=options.crop,
-            normalization=options.normalize,
             start=step * options.batch_size,
             shard=(ctx.num_input_pipelines, ctx.input_pipeline_id),
             window=window,
+            **images,
         )
 
     loop = Loop(
@@ -214,9 +189,48 @@ def train(options: argparse.Namespace):
         "steps": loop.progress.step,
     }
     msrgan.export(model.averaged, run.folder / "model", metadata=metadata)
-    with atomic(run.folder / "generator.keras") as file:
-        model.averaged.save(file)
+    run.write_network("generator.keras", model.averaged)
     print(f"See {run.folder}: model/ (SavedModel), samples/, history.csv.")
+
+
+def _complete(options, say):
+    """Complete the options by what the variant was published with, and check what needs no data.
+
+    Returns:
+        The variant, the arguments of its generator's size, its settings of training.
+    """
+    from msrgan.variants import VARIANTS, settings
+
+    if options.variant not in VARIANTS:
+        raise ValueError(f"--variant is one of {', '.join(VARIANTS)}. Received: {options.variant}.")
+    if options.vgg_weights and options.vgg not in (None, "imagenet"):
+        raise ValueError(f"--vgg-weights are those of --vgg imagenet. Received: --vgg {options.vgg}.")
+    if options.patch_size % options.scale:
+        raise ValueError(
+            f"--patch-size must be a multiple of --scale. Received: {options.patch_size}, {options.scale}."
+        )
+    if not (options.pretrain_steps or options.steps or options.init):
+        raise ValueError("Without --pretrain-steps, --steps and --init there is nothing to do.")
+    options.vgg = options.vgg or (options.vgg_weights and "imagenet")
+    variant = VARIANTS[options.variant]
+    sizes, training, ignored = settings(variant, vars(options))
+    if ignored:
+        say(f"{options.variant} has no {', '.join('--' + n.replace('_', '-') for n in ignored)}: ignored.")
+    vars(options).update(dict.fromkeys(ignored), **sizes, **training)
+    return variant, sizes, training
+
+
+def _surveys(options, chief):
+    """Return the training and the held-out images, found fit for the patches."""
+    from msrgan import datasets
+    from msrgan.survey import check_pairs, check_patch, survey
+
+    where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
+    found = survey(datasets.load(options.data, "train", **where))
+    held_out = survey(datasets.load(options.data, "validation", **where))
+    check_patch(found, options.patch_size)
+    check_pairs((found, held_out), options.scale, quiet=not chief)
+    return found, held_out
 
 
 def _features(options):

@@ -4,14 +4,14 @@ import argparse
 import sys
 
 from msrgan.cli import command
-from msrgan.options import add_common, non_negative, positive, set_up
+from msrgan.options import add_common, non_negative, positive, set_up, width
 
 
 def parse(argv=None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="train_vgg.py", description=__doc__)
     model = parser.add_argument_group("model and training")
-    model.add_argument("--width", type=float, default=1.0, help="factor of every layer's width (%(default)s)")
+    model.add_argument("--width", type=width, default=1.0, help="factor of every layer's width (%(default)s)")
     model.add_argument("--image-size", type=positive, default=96, metavar="PIXELS", help="(%(default)s)")
     model.add_argument("--epochs", type=positive, default=50, help="at the most (%(default)s)")
     model.add_argument(
@@ -34,7 +34,6 @@ def train(options: argparse.Namespace):
     import tensorflow as tf
 
     from msrgan import callbacks, datasets
-    from msrgan.files import atomic
     from msrgan.run import Run
     from msrgan.survey import common_channels, identity, shuffle_window, survey
     from msrgan.training import Loop, Progress, Stage, adam, is_chief, use_xla
@@ -48,8 +47,6 @@ def train(options: argparse.Namespace):
     names = datasets.class_names(options.data, **where)
     training = survey(datasets.load(options.data, "train", labels=True, **where))
     held_out = survey(datasets.load(options.data, "validation", labels=True, **where))
-    if not 0 < options.width < 100:
-        raise ValueError(f"--width must be above 0 and below 100. Received: {options.width}.")
     replicas = distribution.num_replicas_in_sync
     batch_size = min(options.batch_size, len(training.ids) // replicas * replicas)
     if not batch_size:
@@ -134,8 +131,7 @@ def train(options: argparse.Namespace):
     table, _ = classify(predict, checks, task)
     write_scores(task, table, names, run.folder)
     run.write_json("classes.json", list(names))
-    with atomic(run.folder / "vgg.keras") as file:
-        network.save(file)
+    run.write_network("vgg.keras", network)
     found = scores(task, table)
     print(
         f"Best epoch {progress.memory['best_epoch']}: accuracy {found['accuracy']:.3f} ({task.accuracy}), "

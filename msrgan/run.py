@@ -66,6 +66,11 @@ class Run:
         with atomic(self.folder / name) as file:
             file.write_text(json.dumps(content, indent=2) + "\n")
 
+    def write_network(self, name: str, network: keras.Model):
+        """Write a Keras model, whole or not at all."""
+        with atomic(self.folder / name) as file:
+            network.save(file)
+
     def write_table(self, name: str, rows: list[dict]):
         """Write rows as CSV, whole or not at all; a column for every key of any row."""
         columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -153,7 +158,7 @@ def start_from(run: Path, *generators: keras.Model):
         raise FileNotFoundError(f"{file}: no such generator. Name the folder of a finished run with --init.")
     try:
         saved = keras.saving.load_model(file, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # Keras raises anything of a file that is not its own
         raise ValueError(f"{file} cannot be read as a generator ({type(error).__name__}).") from error
     pairs = zip_longest(_outline(saved), _outline(generators[0]))
     differing = [f"{there} there, {here} here" for there, here in pairs if there != here]

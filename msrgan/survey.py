@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ from skimage.registration import phase_cross_correlation
 from msrgan import images as files
 
 TOLERANCE = 0.5  # LR pixels
-SHOWN = 5
 
 
 class Pair(NamedTuple):
@@ -114,37 +114,37 @@ def check_patch(found: Survey, patch: int) -> None:
         )
 
 
-def check_pairs(found: Survey, scale: int, *, quiet: bool = False) -> None:
-    """Check acquired pairs, if the set has them: sizes, channels, and whether they show the same field.
+def check_pairs(parts: Iterable[Survey], scale: int, *, quiet: bool = False) -> None:
+    """Check acquired pairs, if a set has them: sizes, channels, and whether they show the same field.
 
     Every pair of a wrong size, and every pair that is displaced by more than half an LR pixel in either direction, is
     named on stderr.
 
     Args:
-        found: the set.
+        parts: of the set; all are checked before the error.
         scale: enlargement.
         quiet: write nothing on stderr.
 
     Raises:
-        ValueError: naming the first few pairs whose LR image is not exactly 1/scale of the HR image, or has other
-            channels, and the number of them.
+        ValueError: with the number of pairs whose LR image is not exactly 1/scale of the HR image, or has other
+            channels.
     """
 
     def warn(text):
         if not quiet:
             print(f"warning: {text}", file=sys.stderr)
 
-    wrong = [pair for pair in found.pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
+    pairs = [pair for part in parts for pair in part.pairs]
+    wrong = [pair for pair in pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
+    for pair in wrong:
+        lr, hr = ("x".join(map(str, shape)) for shape in (pair.lr, pair.hr))
+        warn(f"the LR image is not 1/{scale} of the HR image: {pair.id} ({lr} of {hr})")
     if wrong:
-        shapes = [f"{p.id} ({'x'.join(map(str, p.lr))} of {'x'.join(map(str, p.hr))})" for p in wrong]
-        for shape in shapes:
-            warn(f"the LR image is not 1/{scale} of the HR image: {shape}")
-        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise ValueError(
             f"An LR image has exactly 1/{scale} of the sides of its HR image, and its channels. Received: {len(wrong)} "
-            f"of {len(found.pairs)} pairs: {', '.join(shapes[:SHOWN])}{more}. Use their --scale, or crop them."
+            f"of {len(pairs)} pairs that have not, named above. Use their --scale, or crop them."
         )
-    for pair in found.pairs:
+    for pair in pairs:
         if is_displaced(pair.shift):
             warn(displaced(pair.id, pair.shift))
 
@@ -183,8 +183,8 @@ def displacement(hr: np.ndarray, lr: np.ndarray) -> tuple[float, float] | None:
     scale = max(1, hr.shape[0] // height)
     if hr.shape[:2] != (height * scale, width * scale):
         return None
-    if not (np.ptp(hr) and np.ptp(lr)):
-        return 0.0, 0.0  # nothing to be seen
+    if min(height, width) < 3 or not (np.ptp(hr) and np.ptp(lr)):
+        return 0.0, 0.0  # nothing to be seen, also through a window of two pixels
     binned = hr.mean(axis=-1).reshape(height, scale, width, scale).mean(axis=(1, 3))
     window = np.hanning(height)[:, None] * np.hanning(width)
     planes = [_structures(plane) * window for plane in (binned, lr.mean(axis=-1))]

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from msrgan.inference import interpolation
 from msrgan.networks.phases import Bicubic, DepthToSpace, NearestConv2D, PhaseConv2D, PReLU
 
 SIZES = [(1, 2), (7, 6)]
@@ -99,6 +100,17 @@ def test_bicubic_equals_the_resize_of_tensorflow(scale, size):
     for enlarged in (Bicubic(scale)(x), compiled(x)):
         # TensorFlow rounds offsets to 1/1024 of a pixel: exact unless the scale is odd.
         np.testing.assert_allclose(enlarged, expected, atol=1e-5 if scale != 3 else 2e-3)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_bicubic_of_pixels_sampled_at_corners(scale):
+    x = tf.random.stateless_uniform((2, 9, 8, 3), (1, 2))
+    offset = (1 - scale) / 2
+    enlarged = Bicubic(scale, offset)(x).numpy()
+    np.testing.assert_allclose(enlarged[:, ::scale, ::scale], x, atol=1e-6)
+    expected = interpolation("bicubic", scale, offset)(x)
+    inner = slice(scale, -2 * scale)
+    np.testing.assert_allclose(enlarged[:, inner, inner], expected[:, inner, inner], atol=1e-5)
 
 
 def test_gradient_of_bicubic_is_its_transpose():

@@ -106,6 +106,16 @@ def test_srcnn_goes_on_with_pixels_and_names_what_it_lacks(image_folder, tmp_pat
     assert (arguments["alpha"], arguments["beta"], arguments["vgg"]) == (None, None, None)
 
 
+def test_the_image_skip_lies_on_the_grid_of_the_degradation(grey, tmp_path):
+    still = ["--pretrain-steps", "1", "--steps", "0", "--pretrain-learning-rate", "0", "--degradation", "thesis"]
+    assert train_srgan.main(["--data", str(grey), "--vgg", "none", *SRGAN, *still, "--out", str(tmp_path)]) == 0
+    generator = keras.saving.load_model(tmp_path / "generator.keras")
+    assert generator.get_layer("image_skip").offset == -1.5
+    # What has learned nothing yet is bicubic interpolation, whose scores are those of the right grid.
+    (row,) = table(tmp_path / "history.csv")
+    assert float(row["val_psnr"]) > float(row["val_psnr_bicubic"]) - 0.1
+
+
 def test_a_run_without_gan_goes_on_with_one(vgg, image_folder, tmp_path):
     arguments = ["--data", str(image_folder), "--out", str(tmp_path), *SRGAN]
     assert train_srgan.main([*arguments, "--steps", "0"]) == 0  # a --vgg that there is not yet does not matter
@@ -266,12 +276,21 @@ def test_mixed_channels(grey, tmp_path, capfd):
     assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "need the same number of channels")
 
 
-def test_nan_pixels(tmp_path, capfd):
-    (tmp_path / "data").mkdir()
-    for k in range(3):
-        tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.full((20, 20), np.nan, np.float32))
-    arguments = ["--data", tmp_path / "data", "--vgg", "none", *SRGAN]
-    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "400 NaN or infinite pixels")
+def test_an_image_of_nan_pixels_is_skipped(grey, tmp_path, capfd):
+    tifffile.imwrite(grey / "nan.tif", np.full((20, 20), np.nan, np.float32))
+    arguments = ["--data", grey, "--vgg", "none", "--out", tmp_path / "run", *SRGAN]
+    assert train_srgan.main([*map(str, arguments)]) == 0
+    (warning,) = capfd.readouterr().err.strip().splitlines()
+    assert "nan.tif: pixels must be finite. Received: 400 NaN or infinite ones" in warning
+
+
+def test_a_run_that_diverges_in_its_last_step_leaves_no_model(grey, tmp_path, capfd):
+    arguments = ["--data", grey, "--vgg", "none", "--out", tmp_path / "run", *SRGAN]
+    arguments += ["--pretrain-steps", 1, "--steps", 0, "--pretrain-learning-rate", 1e30]
+    assert train_srgan.main([*map(str, arguments)]) == 1
+    (error,) = capfd.readouterr().err.strip().splitlines()
+    assert "val_psnr, val_ssim became NaN or infinite at step 1. Go on with a lower learning rate" in error
+    assert not list(tmp_path.glob("run/model")) + list(tmp_path.glob("run/*.keras"))
 
 
 def test_labels_missing_or_of_one_class(grey, tmp_path, capfd):
@@ -334,9 +353,22 @@ def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):
     )
 
 
-@pytest.mark.parametrize("flag", [("--batch-size", "0"), ("--alpha", "-1"), ("--alpha", "nan"), ("--decay", "x")])
-def test_values_out_of_range_are_usage_errors(flag, capfd):
+@pytest.mark.parametrize(
+    ("flag", "value", "rule"),
+    [
+        ("--batch-size", "0", "a whole number from 1 to 2147483647"),
+        ("--steps", "1e5", "a whole number from 0 to 2147483647"),
+        ("--seed", "4294967296", "a whole number from 0 to 4294967295"),
+        ("--seed", "-1", "a whole number from 0 to 4294967295"),
+        ("--alpha", "-1", "a finite number of at least 0"),
+        ("--alpha", "nan", "a finite number of at least 0"),
+        ("--dropout", "1", "a number from 0 to below 1"),
+        ("--decay", "0.5:x", "WHEN:FACTOR, as 0.5:0.1"),
+        ("--width", "0", "a number above 0 and below 100"),
+    ],
+)
+def test_values_out_of_range_are_usage_errors(flag, value, rule, capfd):
     with pytest.raises(SystemExit) as stop:
-        train_srgan.main(list(flag))
+        (train_vgg if flag == "--width" else train_srgan).main([flag, value])
     assert stop.value.code == 2
-    assert flag[0] in capfd.readouterr().err
+    assert capfd.readouterr().err.endswith(f"argument {flag}: must be {rule}. Received: {value}\n")

@@ -10,6 +10,7 @@ from conftest import tiny
 
 import msrgan
 from msrgan.losses import Objective
+from msrgan.networks.phases import Bicubic
 from msrgan.variants import TRAINING, VARIANTS, build, settings
 from vgg_micro.features import LAST_ACTIVATIONS
 
@@ -20,7 +21,9 @@ def test_two_steps_and_an_export(name, scale, tmp_path):
     variant = VARIANTS[name]
     training = settings(variant, {"alpha": 1.0})[1]
     counts = {"pretrain_steps": 1, "steps": 1}
-    model = build(variant, tiny(variant), training, channels=1, scale=scale, patch=32, features=None, **counts)
+    model = build(
+        variant, tiny(variant), training, channels=1, scale=scale, offset=0.0, patch=32, features=None, **counts
+    )
     generator = model.generator
     lr = np.random.default_rng(0).normal(size=(2, 32 // scale, 32 // scale, 1)).astype("float32")
     batch = lr, lr.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -61,6 +64,13 @@ def test_every_upsampling_and_its_widths(name, upsample):
     generator = variant.generator(channels=2, scale=4, **sizes)
     assert generator(np.zeros((1, 5, 6, 2), "float32")).shape == (1, 20, 24, 2)
     assert generator.get_layer("upsample2_conv").filters == 12
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_generators_lie_on_the_grid_of_the_samples(name):
+    variant = VARIANTS[name]
+    network = variant.generator(channels=1, scale=4, offset=-1.5, **tiny(variant))
+    assert [layer.offset for layer in network.layers if isinstance(layer, Bicubic)] == [-1.5]
 
 
 def test_batch_norm_of_a_variant_is_chosen():

@@ -206,16 +206,18 @@ class Bicubic(keras.layers.Layer):
 
     Args:
         scale: s.
+        offset: how far a pixel of x was sampled below and right of the centre of the s x s pixels that it becomes, in
+            pixels of the result (``Degradation.offset``): 0 for centres, (1 - s) / 2 for the first of the pixels.
     """
 
-    def __init__(self, scale, **kwargs):
+    def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.scale = scale
+        self.scale, self.offset = scale, offset
 
     def call(self, x):
         """Enlarge."""
         channels = x.shape[-1]
-        taps = _bicubic_taps(self.scale)
+        taps = _bicubic_taps(self.scale, self.offset)
         kernel = np.einsum("ijp,cd->ijcpd", taps, np.eye(channels)).reshape(5, 5, channels, -1)
         # What zero padding takes from an enlarged constant 1 is the weight that the border drops.
         kept = ops.conv(ops.ones_like(x[:1, ..., :1]), ops.cast(taps[:, :, None], x.dtype), padding="same")
@@ -228,13 +230,13 @@ class Bicubic(keras.layers.Layer):
 
     def get_config(self):
         """Return the arguments of the constructor."""
-        return super().get_config() | {"scale": self.scale}
+        return super().get_config() | {"scale": self.scale, "offset": self.offset}
 
 
-def _bicubic_taps(scale):
+def _bicubic_taps(scale, offset):
     """Return the weights ``(5, 5, scale**2)`` with which the neighbours of a pixel enter its phases."""
-    # Phase p of pixel i lies at i + (p + .5) / scale - .5 on the small grid.
-    t = np.abs(np.arange(-2, 3)[:, None] - (np.arange(scale) + 0.5) / scale + 0.5)
+    # Phase p of pixel i lies at i + (p + .5 - offset) / scale - .5 on the small grid.
+    t = np.abs(np.arange(-2, 3)[:, None] - (np.arange(scale) + 0.5 - offset) / scale + 0.5)
     near = 1.5 * t**3 - 2.5 * t**2 + 1
     far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
     taps = np.where(t <= 1, near, np.where(t < 2, far, 0))
