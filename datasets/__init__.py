@@ -6,6 +6,7 @@ low-resolution image of the same field.
 """
 
 import importlib
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ BUILDERS = {
     "simulated": ("msrgan.datasets.simulated", "Simulated"),
     "tissue": ("msrgan.datasets.tissue", "Tissue"),
 }
+# Of whole numbers among the options: TensorFlow's int32.
+LARGEST = 2**31 - 1
 
 
 def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=True):
@@ -39,7 +42,8 @@ def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=Tru
 
     Raises:
         FileNotFoundError: if `data` is neither a registered name nor a folder, or raw files are missing.
-        ValueError: if the set has no labels where they are wanted, or its files do not fit its layout.
+        ValueError: if the set has no labels where they are wanted, its files do not fit its layout, or its prepared
+            copy is damaged.
     """
     if is_registered(data):
         import tensorflow_datasets as tfds
@@ -60,7 +64,7 @@ def load(data, split, *, manual_dir=None, data_dir=None, labels=False, chief=Tru
 def class_names(data, *, manual_dir=None, data_dir=None, chief=True):
     """Return the class names of a labelled set, in the order of its labels; errors as for `load`."""
     if is_registered(data):
-        features = _maker(data, data_dir)().info.features  # known before the set is prepared
+        features = described(data).info.features
         if "label" not in features:
             raise ValueError(f"{data} has no labels. Use a labelled set, or a folder with one folder a class.")
         label = features["label"]
@@ -82,11 +86,20 @@ def builder_class(name):
     return getattr(importlib.import_module(module), attribute)
 
 
+def described(data):
+    """Return the builder of a registered set as its code describes it, whatever is prepared; errors as for `load`."""
+    return _maker(data, os.devnull)()  # where no copy can be
+
+
 def options_of(data):
     """Return the options of a registered set, completed by the defaults of its builder; errors as for `load`."""
     name, given = spec.parse(data)
     name = name.partition("/")[0]
-    return spec.resolve(given, getattr(builder_class(name), "OPTIONS", {}), of=name)
+    options = spec.resolve(given, getattr(builder_class(name), "OPTIONS", {}), of=name)
+    for key, value in options.items():
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ValueError(f"{name}:{key} is a whole number up to {LARGEST}. Received: {value}.")
+    return options
 
 
 def canonical(data):

@@ -104,7 +104,8 @@ class BrainTumor(Tallied, tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager):
         folder = Path(dl_manager.manual_dir)
         splits = three_ways(self._survey(folder), label=itemgetter(1), group=itemgetter(2))
-        check_filled(splits, f"{folder} has too few patients", "At least one kind of tumour needs three.")
+        remedy = f"At least one kind of tumour needs three.{self._tally.why()}"
+        check_filled(splits, f"{folder} has too few patients", remedy)
         return {name: self._generate_examples(path for path, *_ in part) for name, part in splits.items()}
 
     def _survey(self, folder):
@@ -121,7 +122,9 @@ class BrainTumor(Tallied, tfds.core.GeneratorBasedBuilder):
                 continue
             found[path.stem] = path, example.label, example.patient
         if not found:
-            raise ValueError(f"{folder} holds no slice that can be read. Received: {self._tally.skipped} files.")
+            raise ValueError(
+                f"{folder} holds no slice that can be read. Received: {self._tally.skipped} files.{self._tally.why()}"
+            )
         return list(found.values())
 
     def _check_size(self, path, example):
@@ -153,6 +156,8 @@ def read(path: Path) -> Slice:
     """
     try:
         fields = _fields(path)
+    except images.UnreadableImageError:
+        raise
     except Exception as error:  # damaged files raise anything from OSError to IndexError
         raise images.UnreadableImageError(f"{path}: damaged, truncated, or no MATLAB file") from error
     missing = [name for name in FIELDS if name not in fields]
@@ -170,11 +175,19 @@ def _fields(path):
     """Return the fields of `cjdata` with MATLAB's axes; none where there is no such struct."""
     if not h5py.is_hdf5(path):
         struct = scipy.io.loadmat(path, variable_names=["cjdata"], simplify_cells=True).get("cjdata", {})
+        _check_struct(path, struct)
         return {name: np.asarray(struct[name]) for name in FIELDS if name in struct}
     with h5py.File(path) as file:
         struct = file.get("cjdata", {})
+        _check_struct(path, struct)
         # HDF5 names MATLAB's axes last to first.
         return {name: struct[name][()].T for name in FIELDS if name in struct}
+
+
+def _check_struct(path, found):
+    if not isinstance(found, dict | h5py.Group):
+        kind = np.asarray(found).dtype
+        raise images.UnreadableImageError(f"{path}: cjdata is a struct. Received: an array of {kind}")
 
 
 def _slice(*, PID, label, image, tumorBorder, tumorMask):  # the names of the file

@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from msrgan import datasets, spec
+from msrgan.datasets import copies
 
 WIDTH = 100
 
@@ -15,8 +16,9 @@ _FOLDERS = """\
 Folders are read where they lie, without being prepared: --data FOLDER
   images      PNG, JPEG, BMP and TIFF files at any depth. Folders train, val and test are the
               splits; without, 15 % are held out. Classes: one folder each, or names CC_ID.png.
-  pairs       A folder with lr and hr: the same fields imaged twice, under the same file names. An
-              lr image is exactly 1/scale the size of its hr image, and registered to it."""
+  pairs       A folder with lr and hr, and no image beside them: the same fields imaged twice, under
+              the same file names. An lr image is exactly 1/scale the size of its hr image, and
+              registered to it."""
 
 _MORE = """\
 `msrgan datasets NAME` tells all about a set. With --prepare (and --manual-dir, where its raw files
@@ -41,10 +43,10 @@ def details(data: str, data_dir=None) -> str:
         data_dir: folder of prepared copies; default `~/tensorflow_datasets`.
 
     Raises:
-        ValueError: there is no such set.
+        ValueError: there is no such set, or it has no such configuration or option.
     """
     name = name_of(data)
-    builder = _builder(name, data_dir)
+    builder = datasets.described(name)
     sections = [_summary(name, data_dir)]
     sections += [textwrap.fill(paragraph, WIDTH) for paragraph in builder.info.description.split("\n\n")]
     if builder.BUILDER_CONFIGS:
@@ -57,30 +59,34 @@ def details(data: str, data_dir=None) -> str:
 
 
 def name_of(data: str) -> str:
-    """Return the name of a registered set without configuration and options; ValueError if there is none."""
+    """Return the name of a registered set without configuration and options; ValueError if one of these is unknown."""
     if not datasets.is_registered(data):
         raise ValueError(f"A registered set is one of {', '.join(sorted(datasets.BUILDERS))}. Received: {data}.")
+    datasets.described(data)
     return spec.parse(data)[0].partition("/")[0]
 
 
-def prepared(data: str, data_dir=None) -> dict[str, dict[str, int]]:
+def prepared(data: str, data_dir=None) -> dict[str, dict[str, int] | None]:
     """Find the prepared copies of a registered set.
 
     Returns:
-        The number of examples in each split, under the folder of the copy: "NAME[/CONFIG]/VERSION".
+        The number of examples in each split, or None of a damaged copy, under its folder: "NAME[/CONFIG]/VERSION".
     """
     root, found = _root(data_dir), {}
     folder = root / name_of(data)
     for path in sorted([*folder.glob("*/dataset_info.json"), *folder.glob("*/*/dataset_info.json")]):
         # What TFDS is writing, or was when it was killed, has another name.
         if not path.parent.name.startswith("incomplete."):
-            splits = tfds.builder_from_directory(path.parent).info.splits
-            found[path.parent.relative_to(root).as_posix()] = {k: s.num_examples for k, s in splits.items()}
+            copy = path.parent.relative_to(root).as_posix()
+            try:
+                found[copy] = copies.count(path.parent)
+            except ValueError:
+                found[copy] = None
     return found
 
 
 def _summary(name, data_dir):
-    builder = _builder(name, data_dir)
+    builder = datasets.described(name)
     first, *others = [config.name for config in builder.BUILDER_CONFIGS] or [None]
     rows = [name, textwrap.fill(inspect.getdoc(builder).splitlines()[0], WIDTH, initial_indent="  ")]
     if others:
@@ -92,14 +98,9 @@ def _summary(name, data_dir):
     rows.append(_row("licence", builder.info.redistribution_info.license))
     titles = re.findall(r"\btitle\s*=\s*{+(.+?)}+", builder.info.citation)
     rows.append(_row("cite", "; ".join(titles)))
-    copies = prepared(name, data_dir)
-    counts = [f"{_root(data_dir) / copy}: {_counts(splits)}" for copy, splits in copies.items()]
+    counts = [f"{_root(data_dir) / copy}: {_counts(splits)}" for copy, splits in prepared(name, data_dir).items()]
     rows += [_row("prepared", line) for line in counts or [f"not yet in {_root(data_dir)}"]]
     return "\n".join(rows)
-
-
-def _builder(name, data_dir):
-    return datasets.builder_class(name)(data_dir=data_dir, **datasets.options_of(name))
 
 
 def _root(data_dir):
@@ -107,6 +108,8 @@ def _root(data_dir):
 
 
 def _counts(splits):
+    if splits is None:
+        return "damaged; delete it and prepare it again"
     return ", ".join(f"{split} {splits[split]}" for split in ("train", "validation", "test") if split in splits)
 
 

@@ -74,9 +74,10 @@ class Cyto2017(Tallied, tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         folder = Path(dl_manager.manual_dir)
-        records = _prepared(folder) or _raw(folder, self._tally.skip)
+        records = _prepared(folder) or _raw(folder, self._tally)
         splits = three_ways(records, label=itemgetter("label"), group=itemgetter("group"), named=itemgetter("split"))
-        check_filled(splits, f"{folder} has too few images", "At least one class needs three antibodies.")
+        remedy = f"At least one class needs three antibodies.{self._tally.why()}"
+        check_filled(splits, f"{folder} has too few images", remedy)
         return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _generate_examples(self, records):
@@ -129,7 +130,7 @@ def _prepared(folder):
     return records
 
 
-def _raw(folder, skip):
+def _raw(folder, tally):
     """Collect the raw channels: one record for each `<id>_<well>_<field>` that has all three colours."""
     tables = sorted(folder.rglob("*.csv"))
     if len(tables) != 1:
@@ -148,12 +149,14 @@ def _raw(folder, skip):
         missing = [c for c in COLOURS if c not in channels]
         if missing or group not in labels:
             reason = f"no {' and '.join(missing)} channel" if missing else f"its id {group} is not in {tables[0].name}"
-            skip(f"{field}: {reason}")
+            tally.skip(f"{field}: {reason}")
             continue
         paths = [channels[colour] for colour in COLOURS]
         records.append({"id": field, "label": labels[group], "group": group, "split": None, "paths": paths})
     if not records:
-        raise ValueError(f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {tables[0].name}.")
+        raise ValueError(
+            f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {tables[0].name}.{tally.why()}"
+        )
     return records
 
 

@@ -84,15 +84,16 @@ class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         folder = Path(dl_manager.manual_dir)
-        records, self._tally.found = find(folder, self._tally.skip)
+        records, self._tally.found = find(folder, self._tally)
         splits = three_ways(records, label=rarest(records), group=attrgetter("id"))
         self._check(folder, splits)
         return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _check(self, folder, splits):
         """Refuse before anything is written what would fail at the end of a long preparation."""
-        samples = {name: _first_readable(part) for name, part in splits.items()}
-        check_filled(samples, f"{folder} has too few readable images", "At least one class needs three images.")
+        samples = {name: self._tally.first(_depth, part) for name, part in splits.items()}
+        remedy = f"At least one class needs three images.{self._tally.why()}"
+        check_filled(samples, f"{folder} has too few readable images", remedy)
         for path, dtype in samples.values():
             check_depth(self, path, dtype)
 
@@ -136,11 +137,5 @@ def _examples_of(record, *, dtype, skip):
     yield record.id, {"id": record.id, "image": image, "label": list(record.classes), "group": record.id}
 
 
-def _first_readable(records):
-    """Return (path, dtype) of the first image that can be read, or None."""
-    for record in records:
-        try:
-            return record.paths[0], merge(record.paths).dtype
-        except ValueError:
-            continue  # named when its turn comes
-    return None
+def _depth(record):
+    return record.paths[0], merge(record.paths).dtype

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import images
+from msrgan.datasets.tally import Tally
 
 COLOURS = ("red", "green", "blue", "yellow")
 SUFFIXES = (".png", ".tif", ".tiff")
@@ -100,12 +101,12 @@ def merge(paths: tuple[Path, ...]) -> np.ndarray:
     return np.concatenate(planes, axis=-1)
 
 
-def find(folder: Path, skip: Callable[[str], None]) -> tuple[list[Record], int]:
+def find(folder: Path, tally: Tally) -> tuple[list[Record], int]:
     """Collect the images of the challenge: the rows of train.csv that have all four channels and known classes.
 
     Args:
         folder: with train.csv and the channels, at any depth.
-        skip: told of what is left out, and why.
+        tally: told of what is left out, and why.
 
     Returns:
         The images, and the number of ids in the table.
@@ -122,26 +123,29 @@ def find(folder: Path, skip: Callable[[str], None]) -> tuple[list[Record], int]:
         )
     (table,) = tables
     records, seen, absent = [], set(), []
-    for line, name, target in _rows(table):
+    for line, row in _rows(table):
+        name = (row["Id"] or "").strip()
         try:
+            if not name:
+                raise ValueError("it has no id")
             if name in seen:
                 raise ValueError("its id occurs before")
             seen.add(name)
-            classes = parse_classes(target)
+            classes = parse_classes(_target(row))
             if name not in files:
                 absent.append(name)
                 continue
             records.append(Record(name, classes, _channels(files[name])))
         except ValueError as error:
-            skip(f"{name} ({table.name}, line {line}): {error}")
+            tally.skip(f"{name or 'a row'} ({table.name}, line {line}): {error}")
     # A part of the set may have been downloaded; its test images have no classes.
     for names, what in ((absent, "files"), (sorted(set(files) - seen), f"a row in {table.name}")):
         if names:
-            skip(f"ids without {what} ({len(names)}): {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}")
+            tally.skip(f"ids without {what} ({len(names)}): {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}")
     if not records:
         raise ValueError(
             f"{folder} has no image with all of {', '.join(COLOURS)} (<id>_<colour>.png or .tif) and a class in "
-            f"{table}. Received: {len(files)} ids with files, {len(seen)} in the table."
+            f"{table}. Received: {len(files)} ids with files, {len(seen)} in the table.{tally.why()}"
         )
     return records, len(seen)
 
@@ -199,8 +203,16 @@ def _channels(found):
     return tuple(found[colour][0] for colour in COLOURS)
 
 
+def _target(row):
+    """Return the classes of a row, which must be in one cell."""
+    surplus = list(filter(str.strip, row.get(None, [])))
+    if surplus:
+        raise ValueError(f"more cells than columns, {', '.join(surplus)}. Several classes stand between spaces")
+    return row["Target"] or ""
+
+
 def _rows(table):
-    """Yield (line, id, target) of every row."""
+    """Yield (line, {column: cell}) of every row, see `csv.DictReader`."""
     try:
         with open(table, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -208,6 +220,6 @@ def _rows(table):
             if not {"Id", "Target"} <= set(columns):
                 raise ValueError(f"{table} must have the columns Id and Target. Received: {', '.join(columns)}.")
             for row in reader:
-                yield reader.line_num, row["Id"].strip(), row["Target"] or ""
+                yield reader.line_num, row
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{table} cannot be read as a table: {error}. Save it as CSV in UTF-8.") from error

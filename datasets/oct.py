@@ -90,8 +90,9 @@ class Oct(Tallied, tfds.core.GeneratorBasedBuilder):
         else:
             scans = [scan._replace(split=None) for scan in scans]
         splits = three_ways(scans, label=attrgetter("label"), group=attrgetter("patient"), named=attrgetter("split"))
-        readable = {name: any(map(_is_readable, part)) for name, part in splits.items()}
-        check_filled(readable, f"{folder} has too few readable scans", "At least one class needs three patients.")
+        readable = {name: self._tally.first(_read, part) is not None for name, part in splits.items()}
+        remedy = f"At least one class needs three patients.{self._tally.why()}"
+        check_filled(readable, f"{folder} has too few readable scans", remedy)
         return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _scans(self, folder):
@@ -110,7 +111,7 @@ class Oct(Tallied, tfds.core.GeneratorBasedBuilder):
         if not scans:
             raise ValueError(
                 f"{folder} must hold scans CLASS-PATIENT-NUMBER.jpeg, CLASS one of {', '.join(CLASSES)}, at any depth. "
-                f"Received: {self._tally.skipped} images of other names. See `msrgan datasets oct`."
+                f"Received: {self._tally.skipped} images of other names. See `msrgan datasets oct`.{self._tally.why()}"
             )
         if twice:
             self._skip_many(len(twice), f"whose name occurs twice, for example {twice[0]}")
@@ -145,7 +146,7 @@ class Oct(Tallied, tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, scans):
         for scan in scans:
             try:
-                image = _read(scan.path)
+                image = _read(scan)
             except ValueError as error:
                 self._tally.skip(error)
                 continue
@@ -171,15 +172,8 @@ def _precedence(scan):
     return SPLITS.index(scan.split) if scan.split else -1
 
 
-def _read(path):
-    image = images.read(path)
+def _read(scan):
+    image = images.read(scan.path)
     if image.shape[-1] != 1 or image.dtype != np.uint8:
-        raise ValueError(f"{path}: a scan is grey, of 8 bits. Received: {image.shape[-1]} channels, {image.dtype}")
+        raise ValueError(f"{scan.path}: a scan is grey, of 8 bits. Received: {image.shape[-1]} channels, {image.dtype}")
     return image
-
-
-def _is_readable(scan):
-    try:
-        return _read(scan.path) is not None
-    except ValueError:
-        return False  # named when its turn comes

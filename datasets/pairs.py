@@ -1,5 +1,6 @@
 """A folder of acquired pairs as a tf.data.Dataset: the same fields imaged twice, in `lr/` and in `hr/`."""
 
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -15,16 +16,36 @@ SHOWN = 5
 
 
 def is_paired(folder: Path) -> bool:
-    """Tell whether a folder, or one of its `train/ val/ test/` folders, holds both `lr/` and `hr/`."""
-    return any(set(SIDES) <= set(_sides(root)) for root in _roots(folder))
+    """Tell whether a folder, or each of its `train/ val/ test/` folders, holds `lr/` and `hr/`.
+
+    Raises:
+        ValueError: one of the two is missing, images lie beside them, or the folder of other images is called so:
+            `hr`, or with the word `lr` in its name.
+    """
+    sides = _sides(folder)
+    pairs = [path for found in sides.values() for path in found.values()]
+    missing = [root / side for root, found in sides.items() for side in SIDES if side not in found]
+    others = [place for place in _places(folder) if not any(map(place.is_relative_to, pairs))]
+    called_so = [place for place in others if any(map(_is_called_so, place.relative_to(folder).parts))]
+    if not pairs and not called_so:
+        return False
+    wrong = [f"no folder {path}" for path in missing] + [f"images in {path}" for path in called_so or others]
+    if wrong:
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise ValueError(
+            f"Acquired pairs lie in folders lr and hr of {folder} or of each of its folders train, val and test, "
+            f"without an image beside them. Received: {', '.join(wrong[:SHOWN])}{more}. Rename or move them; to read "
+            "plain images, name their folder itself."
+        )
+    return True
 
 
 def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf.data.Dataset:
     """Read the pairs of a folder.
 
     An image in `lr/` and one in `hr/` make a pair where their paths below these folders are the same but for the
-    suffix. `lr/` and `hr/` lie in the folder itself, or in each of its `train`, `val` and `test` folders; splits are
-    those of a plain folder (see `folder.load`).
+    suffix. `lr/` and `hr/` lie in the folder itself, or in each of its `train`, `val` and `test` folders, or hold
+    these; splits are those of a plain folder (see `folder.load`).
 
     Args:
         folder: see above.
@@ -38,8 +59,8 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
         with a file that cannot be read is skipped, with a warning.
 
     Raises:
-        ValueError: naming the first few images without a partner and the number of them (stderr names them all), if a
-            split is empty, or if labels are wanted.
+        ValueError: with the number of images without a partner (stderr names them all), if a split is empty, or if
+            labels are wanted.
     """
     if labels:
         raise ValueError(f"{folder} holds pairs in lr/ and hr/, which have no labels. Use a labelled set.")
@@ -62,22 +83,37 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     return decoded.filter(lambda e: (tf.size(e["image"]) > 0) & (tf.size(e["lr"]) > 0))
 
 
-def _roots(folder):
-    """Return the split folders that hold `lr/` or `hr/`, else the folder itself."""
-    splits = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
-    return [path for path in splits if _sides(path)] or [folder]
+def _sides(folder):
+    """Return {root: {"lr": path, "hr": path}} of the folder and its split folders, as far as they hold these two."""
+    found = defaultdict(dict)
+    for root in (folder, *_folders(folder, SPLIT_FOLDERS)):
+        for path in _folders(root, SIDES):
+            found[root][path.name.lower()] = path
+    return found
 
 
-def _sides(root):
-    """Return the folders `lr` and `hr` that there are, in whatever case they are written."""
-    return {path.name.lower(): path for path in root.iterdir() if path.is_dir() and path.name.lower() in SIDES}
+def _folders(root, names):
+    """Return the folders of these names that there are, in whatever case they are written."""
+    return [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in names]
+
+
+def _places(folder):
+    """Return all folders below a folder that hold images, itself among them."""
+    try:
+        return sorted({path.parent for path in images.list_images(folder)})
+    except ValueError:
+        return []  # or all of them are behind links
+
+
+def _is_called_so(name):
+    """Tell whether a folder is called like one of a pair; "24 hr" are hours."""
+    return name.lower() == "hr" or "lr" in re.split(r"[^a-z]|x\d", name.lower())
 
 
 def _items(folder):
     """Return the HR images as items, and the LR image of each by the item's id."""
     items, partners, violations = [], {}, []
-    for root in _roots(folder):
-        sides = {side: root / side for side in SIDES} | _sides(root)
+    for root, sides in _sides(folder).items():
         found = {side: _by_name(path) for side, path in sides.items()}
         for side, other in (SIDES, SIDES[::-1]):
             for name, paths in found[side].items():
@@ -85,19 +121,17 @@ def _items(folder):
                     violations.append(f"{paths[1]} (beside {paths[0].name})")
                 elif name not in found[other]:
                     violations.append(f"{paths[0]} (no partner in {other}/)")
-        split = SPLIT_FOLDERS.get(root.name.lower()) if root != folder else None
         for name, (path, *_) in found["hr"].items():
-            relative = path.relative_to(sides["hr"])
-            item = Item(path, (root.relative_to(folder) / relative).as_posix(), split, None)
+            place = root.relative_to(folder) / path.relative_to(sides["hr"])
+            item = Item(path, place.as_posix(), SPLIT_FOLDERS.get(place.parts[0].lower()), None)
             items.append(item)
             partners[item.id] = found["lr"].get(name, [None])[0]
     for violation in violations:
         print(f"warning: {violation}", file=sys.stderr)
     if violations:
-        more = f" and {len(violations) - SHOWN} more" if len(violations) > SHOWN else ""
         raise ValueError(
             f"Every image of lr/ needs one of hr/ of the same name, and the reverse. Received: {len(violations)} "
-            f"without: {', '.join(violations[:SHOWN])}{more}. Add the missing images or remove these."
+            f"of {folder} without, named above. Add the missing images or remove these."
         )
     return items, partners
 

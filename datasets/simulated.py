@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
+from msrgan.datasets.copies import Copied
 from msrgan.datasets.localisation import LOCALISATIONS
 from msrgan.datasets.simulator import Field, cell_line, simulate
 
@@ -53,7 +54,7 @@ class SimulatedConfig(tfds.core.BuilderConfig):
     seed: int = 2018
 
 
-class Simulated(tfds.core.GeneratorBasedBuilder):
+class Simulated(Copied, tfds.core.GeneratorBasedBuilder):
     """Simulated immunofluorescence fields, 192 x 192 RGB, 13 classes, with instance masks."""
 
     VERSION = tfds.core.Version("1.0.0")

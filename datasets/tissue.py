@@ -132,7 +132,7 @@ class Tissue(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
             splits,
             f"{folder} has too few sources that hold tiles",
             "A split by source, which is an image or a folder of one slide, needs three, or folders train, val and "
-            f"test. Received: {len({source.group for source in usable})}. Add images.",
+            f"test. Received: {len({source.group for source in usable})}. Add images.{self._tally.why()}",
         )
         return {name: self._generate_examples(part) for name, part in splits.items()}
 

@@ -166,6 +166,13 @@ def test_files_that_hold_no_slice_are_named(tmp_path, write):
     write(path, cjdata(), struct="other")
     with pytest.raises(UnreadableImageError, match=r"7\.mat: holds no struct cjdata"):
         brain_tumor.read(path)
+    if write is write_73:
+        with h5py.File(path, "w", userblock_size=512) as file:
+            file["cjdata"] = np.ones((4, 4), np.int16)
+    else:
+        scipy.io.savemat(path, {"cjdata": np.ones((4, 4), np.int16)})
+    with pytest.raises(UnreadableImageError, match=r"7\.mat: cjdata is a struct. Received: an array of int16"):
+        brain_tumor.read(path)
     write(path, cjdata())
     whole = path.read_bytes()
     for length in (0, 100, 300, len(whole) // 2, len(whole) - 1):
@@ -198,9 +205,28 @@ def test_a_folder_without_slices_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="Received: 1 .zip files. Unpack them"):
         load(raw, "train")
     (raw / "1.mat").write_bytes(b"")
-    with pytest.raises(ValueError, match="holds no slice that can be read. Received: 1 files"):
+    with pytest.raises(ValueError, match=r"can be read. Received: 1 files. Skipped: .*/1\.mat: damaged, truncated, or"):
         load(raw, "train")
     write_5(raw / "2.mat", cjdata(patient="A"))
     write_5(raw / "3.mat", cjdata(patient="B"))
-    with pytest.raises(ValueError, match="too few patients for a validation split. At least one kind"):
+    with pytest.raises(
+        ValueError, match=r"few patients for a validation split. At least .* Skipped: .*/1\.mat: damaged"
+    ):
         load(raw, "train")
+
+
+def test_of_many_slices_of_one_fault_a_few_are_named(raw, capfd):
+    for k in range(12):
+        write_5(raw / "small" / f"{100 + k}.mat", cjdata() | {"tumorMask": np.ones((8, k + 2), bool)})
+    (raw / "empty.mat").write_bytes(b"")
+    load(raw, "train")
+    said = [line for line in capfd.readouterr().err.splitlines() if "brain_tumor: " in line or "skipped" in line]
+    first = [
+        f"{raw}/small/{100 + k}.mat: tumorMask has the size of image, 32x40. Received: 8x{k + 2}" for k in range(5)
+    ]
+    assert said == [
+        f"warning: skipped {raw}/empty.mat: damaged, truncated, or no MATLAB file",
+        *[f"warning: skipped {reason}" for reason in first],
+        f"warning: skipped 7 more like {first[0]}",
+        "brain_tumor: 18 examples prepared, 13 raw images skipped",
+    ]

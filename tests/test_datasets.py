@@ -157,11 +157,12 @@ def test_unreadable_files_are_named_and_skipped(image_folder, tmp_path, capfd):
     write(tmp_path / "good.png", spots(1, size=12))
     (tmp_path / "bad.png").write_bytes((image_folder / "disc" / "0.png").read_bytes()[:300])
     (tmp_path / "empty.tif").write_bytes(b"")
+    tifffile.imwrite(tmp_path / "nan.tif", np.full((12, 12), np.nan, np.float32))
     for _ in range(2):
         assert ids(read(tmp_path, "all")) == ["good.png"]
     warnings = capfd.readouterr().err
-    assert warnings.count("bad.png") == warnings.count("empty.tif") == 1
-    assert "2 so far" in warnings
+    assert [warnings.count(f"/{name}: ") for name in ("bad.png", "empty.tif", "nan.tif")] == [1, 1, 1]
+    assert "3 so far" in warnings
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,13 @@ def test_options_have_known_values(option, prepared):
 # Bad input
 
 
+@pytest.mark.parametrize("seed", [2**31, -(2**31), 10**30])
+def test_whole_numbers_have_a_limit(seed, prepared):
+    with pytest.raises(ValueError, match=f"hpa:seed is a whole number up to 2147483647. Received: {seed}"):
+        read(f"hpa:level=random,seed={seed}", data_dir=prepared)
+    assert len(read("hpa:level=random,seed=2147483647", "test", data_dir=prepared)) == 4
+
+
 def test_bad_images_are_named_and_the_others_go_on(tmp_path, capfd):
     folder = kaggle(tmp_path / "raw")
     train = folder / "train"
@@ -279,9 +286,36 @@ def test_a_wrong_tree_is_an_error_of_one_line(spoil, error, message, tmp_path):
 
 def test_a_split_without_a_readable_image_is_an_error_before_the_work(tmp_path):
     folder = kaggle(tmp_path / "raw")
-    write_table(folder, [(IDS[0], "0"), (IDS[1], "0")])
-    with pytest.raises(ValueError, match="too few readable images for a validation split"):
+    write_table(folder, [(IDS[0], "0"), (IDS[1], "0"), (IDS[2], "99")])
+    path = folder / "train" / f"{IDS[1]}_red.png"
+    for name in IDS[:2]:
+        (folder / "train" / f"{name}_red.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="too few readable images for a train and a validation") as error:
         read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")
+    for reason in (f"{path}: cannot be read as an image (empty file)", f"{IDS[2]} (train.csv, line 4): '99' is none"):
+        assert reason in str(error.value)
+
+
+def test_rows_that_do_not_fit_the_columns_are_named(tmp_path, capfd):
+    folder = kaggle(tmp_path / "raw")
+    rows = [f"{target},{name}" for name, target in zip(IDS, TARGETS, strict=True)]
+    rows[0], rows[1], rows[2], rows[3] = "0", f"0,{IDS[1]},25, 7", f"25,{IDS[2]},,", f",{IDS[3]}"
+    (folder / "train.csv").write_text("\n".join(["Target,Id", *rows, ""]))
+    assert sorted(read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")) == [IDS[2], *IDS[4:]]
+    (folder / "train.csv").write_text(f"Id,Target\n{IDS[0]},0,25\n{IDS[1]}\n")
+    with pytest.raises(ValueError, match="no image with all of") as error:
+        read("hpa", manual_dir=folder, data_dir=tmp_path / "again")
+    err = capfd.readouterr().err
+    for message in (
+        "warning: skipped a row (train.csv, line 2): it has no id",
+        f"warning: skipped {IDS[1]} (train.csv, line 3): more cells than columns, 25,  7. Several classes",
+        f"warning: skipped {IDS[3]} (train.csv, line 5): it has no class",
+        "hpa: 9 examples prepared, 2 raw images skipped",
+        f"warning: skipped {IDS[0]} (train.csv, line 2): more cells than columns, 25. Several classes",
+        f"warning: skipped {IDS[1]} (train.csv, line 3): it has no class",
+    ):
+        assert message in err, message
+    assert f"2 in the table. Skipped: {IDS[0]} (train.csv, line 2): more" in str(error.value)
 
 
 def test_an_interrupted_preparation_is_run_again(raw, prepared, tmp_path, monkeypatch):

@@ -137,7 +137,7 @@ def test_three_equal_planes_are_grey(tmp_path):
 @pytest.mark.parametrize(
     ("files", "name", "message"),
     [
-        (["a/x.png"], "oct", "must hold scans CLASS-PATIENT-NUMBER.jpeg.*Received: 1 images of other names"),
+        (["a/x.png"], "oct", "must hold scans CLASS-PATIENT-NUMBER.jpeg.*Received: 1 images of other names.*/x.png: a"),
         (["CNV-1-1.jpeg", "CNV-2-1.jpeg"], "oct", "too few readable scans for a validation split"),
         (["CNV-1-1.jpeg", "DME-2-1.jpeg"], "oct", "too few readable scans for a validation and a test split"),
         (["CNV-1-1.jpeg"], "oct/published", "needs folders train and test.*with neither"),
@@ -150,6 +150,16 @@ def test_a_folder_that_does_not_fit_is_an_error(tmp_path, files, name, message):
     with pytest.raises(ValueError, match=message) as error:
         read(tmp_path / "raw", tmp_path, name=name)
     assert "\n" not in str(error.value)
+
+
+def test_the_first_scans_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "raw").mkdir()
+    for k in range(9):
+        (tmp_path / "raw" / f"CNV-{k}-1.jpeg").write_bytes(b"")
+    write(tmp_path / "raw" / "scan.png", scan(1))
+    with pytest.raises(ValueError, match="too few readable scans.*three patients. Skipped: .*; and 7 more.$") as error:
+        read(tmp_path / "raw", tmp_path)
+    assert str(error.value).count("cannot be read as an image (empty file)") == 3
 
 
 def test_real_scans(real_data, tmp_path):

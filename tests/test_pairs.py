@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import tensorflow as tf
+import tifffile
 from conftest import spots
 
 from msrgan import cli, datasets, images, inference
@@ -100,43 +101,80 @@ def test_capital_folders(tmp_path):
     assert "lr" in read(tmp_path)["field0.png"]
 
 
-def test_images_without_a_partner_are_named_and_counted(folder):
+def test_images_without_a_partner_are_named_and_counted(folder, capsys):
     (folder / "lr" / "field3.png").unlink()
     (folder / "hr" / "field5.png").unlink()
     images.write(folder / "hr" / "field6.tif", blocky(6))
     with pytest.raises(ValueError) as error:
         datasets.load(folder, "train")
-    message = str(error.value)
-    assert "Received: 3 without: " in message
-    assert f"{folder}/lr/field5.png (no partner in hr/)" in message
-    assert f"{folder}/hr/field3.png (no partner in lr/)" in message
-    assert f"{folder}/hr/field6.tif (beside field6.png)" in message
-    assert "\n" not in message
+    assert f"Received: 3 of {folder} without, named above" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {folder}/lr/field5.png (no partner in hr/)",
+        f"warning: {folder}/hr/field3.png (no partner in lr/)",
+        f"warning: {folder}/hr/field6.tif (beside field6.png)",
+    ]
 
 
-def test_the_error_lists_the_first_and_stderr_all(folder, capsys):
-    for k in range(7):
-        (folder / "lr" / f"field{k}.png").unlink()
-    with pytest.raises(ValueError, match="Received: 7 without: .*field4.png.* and 2 more") as error:
-        datasets.load(folder, "train")
-    assert "field5" not in str(error.value)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == [f"warning: {folder}/hr/field{k}.png (no partner in lr/)" for k in range(7)]
+@pytest.mark.parametrize(
+    ("files", "wrong"),
+    [
+        ("lr/a lr/b", "no folder {}/hr"),
+        ("HR/a", "no folder {}/lr"),
+        ("LR_x4/a HR/a", "no folder {0}/lr, images in {0}/LR_x4"),
+        ("LRx4/a HRx4/a", "images in {}/LRx4"),
+        ("hr/a lr/a lr_old/a", "images in {}/lr_old"),
+        ("fields/A/lr/a fields/A/hr/a", "images in {0}/fields/A/hr, images in {0}/fields/A/lr"),
+        ("train/lr/a train/hr/a val/a", "images in {}/val"),
+        ("train/lr/a train/hr/a val/hr/a", "no folder {}/val/lr"),
+        ("lr/a hr/a overview", "images in {}"),
+        (
+            "lr/a hr/a 1/b 2/b 3/b 4/b 5/b 6/b 7/b",
+            ", ".join(f"images in {{0}}/{k}" for k in range(1, 6)) + " and 2 more",
+        ),
+    ],
+)
+def test_half_pairs_are_no_plain_images(tmp_path, files, wrong):
+    for name in files.split():
+        images.write(tmp_path / f"{name}.png", blocky(0))
+    with pytest.raises(ValueError, match="Acquired pairs lie in folders lr and hr of") as error:
+        datasets.load(tmp_path, "train")
+    assert f"without an image beside them. Received: {wrong.format(tmp_path)}. Rename" in str(error.value)
 
 
-def test_a_split_folder_without_its_other_half(folder):
-    folder.joinpath("train").mkdir()
-    for side in ("lr", "hr"):
-        (folder / side).rename(folder / "train" / side)
-    images.write(folder / "val" / "hr" / "x.png", blocky(0))
-    with pytest.raises(FileNotFoundError, match="val/lr: no such folder"):
-        datasets.load(folder, "train")
+def test_names_of_other_folders_may_look_like_those_of_pairs(tmp_path):
+    for name in ("24 hr/a", "48hr/a", "hr_72/a", "HR+/a", "control/lrp1/b", "LR_x4"):
+        images.write(tmp_path / f"{name}.png", blocky(0))
+    assert "lr" not in read(tmp_path)["24 hr/a.png"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: holds no images"):
+        datasets.load(tmp_path / "empty", "train")
+
+
+def test_lr_and_hr_may_be_links_and_hold_the_split_folders(tmp_path):
+    write_pairs(tmp_path / "scans", make_pairs(3))
+    for k, split in enumerate(("train", "val", "test")):
+        for side in ("lr", "hr"):
+            folder = tmp_path / "scans" / side
+            (folder / split).mkdir()
+            (folder / f"field{k}.png").rename(folder / split / f"field{k}.png")
+    (tmp_path / "set").mkdir()
+    for side, linked in (("lr", "LR_x2"), ("hr", "HR")):
+        (tmp_path / "scans" / side).rename(tmp_path / "scans" / linked)
+        (tmp_path / "set" / side).symlink_to(tmp_path / "scans" / linked)
+    found = {split: list(read(tmp_path / "set", split)) for split in ("train", "validation", "test")}
+    assert found == {"train": ["train/field0.png"], "validation": ["val/field1.png"], "test": ["test/field2.png"]}
 
 
 def test_a_damaged_file_drops_its_pair(folder, capsys):
     (folder / "lr" / "field3.png").write_bytes(b"nothing")
-    assert set(read(folder)) == {f"field{k}.png" for k in range(8) if k != 3}
-    assert "warning: skipped" in capsys.readouterr().err
+    for side, size, missing in (("lr", 16, 0), ("hr", 32, np.nan)):
+        (folder / side / "field5.png").unlink()
+        tifffile.imwrite(folder / side / "field5.tif", np.full((size, size), missing, np.float32))
+    assert set(read(folder)) == {f"field{k}.png" for k in range(8) if k not in (3, 5)}
+    warnings = capsys.readouterr().err
+    assert f"warning: skipped {folder}/lr/field3.png: " in warnings
+    assert f"warning: skipped {folder}/hr/field5.tif: " in warnings
 
 
 def test_pairs_have_no_labels(folder):
@@ -149,30 +187,30 @@ def test_pairs_have_no_labels(folder):
 
 def test_sizes_and_channels_are_checked(folder, capsys):
     found = survey(datasets.load(folder, "all"))
-    check_pairs(found, 2)
-    with pytest.raises(
-        ValueError, match="exactly 1/4 of the sides.* Received: 8 of 8 .* and 3 more. Use their --scale"
-    ):
-        check_pairs(found, 4, quiet=True)
+    check_pairs([found], 2)
+    with pytest.raises(ValueError, match="exactly 1/4 of the sides.* Received: 8 of 8 pairs .*. Use their --scale"):
+        check_pairs([found], 4, quiet=True)
     assert capsys.readouterr().err == ""
-    with pytest.raises(ValueError, match="3 more"):
-        check_pairs(found, 4)
+    parts = [survey(datasets.load(folder, split)) for split in ("train", "validation")]
+    with pytest.raises(ValueError, match="Received: 8 of 8 pairs that have not, named above."):
+        check_pairs(parts, 4)
     lines = capsys.readouterr().err.splitlines()
     assert sorted(lines) == [
         f"warning: the LR image is not 1/4 of the HR image: field{k}.png (16x16x1 of 32x32x1)" for k in range(8)
     ]
     images.write(folder / "lr" / "field1.png", blocky(0)[:15, :16])
     images.write(folder / "lr" / "field2.png", np.dstack([blocky(k)[:16, :16] for k in range(3)]))
-    with pytest.raises(ValueError) as error:
-        check_pairs(survey(datasets.load(folder, "all")), 2)
-    assert "Received: 2 of 8 pairs" in str(error.value)
-    assert "field1.png (15x16x1 of 32x32x1)" in str(error.value)
-    assert "field2.png (16x16x3 of 32x32x1)" in str(error.value)
+    with pytest.raises(ValueError, match="Received: 2 of 8 pairs") as error:
+        check_pairs([survey(datasets.load(folder, "all"))], 2)
     assert "\n" not in str(error.value)
+    assert {line.rpartition(": ")[2] for line in capsys.readouterr().err.splitlines()} == {
+        "field1.png (15x16x1 of 32x32x1)",
+        "field2.png (16x16x3 of 32x32x1)",
+    }
 
 
 def test_plain_sets_have_no_pairs_to_check(image_folder):
-    check_pairs(survey(datasets.load(image_folder, "all")), 4)
+    check_pairs([survey(datasets.load(image_folder, "all"))], 4)
 
 
 def test_the_fingerprint_counts_the_lr_images_too(folder):
@@ -201,6 +239,12 @@ def test_displacement_of_an_empty_field():
     assert displacement(np.zeros((32, 32, 1)), np.zeros((9, 8, 1))) is None
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 9), (9, 2), (3, 3), (3, 12)])
+def test_displacement_of_a_tiny_field(shape):
+    lr = np.random.default_rng(0).random((*shape, 1))
+    assert displacement(lr.repeat(4, 0).repeat(4, 1), lr) == (0, 0)
+
+
 def test_displacement_of_real_images(real_data):
     path = images.list_images(real_data / "openslide_he_ki67" / "tiles_512")[0]
     hr = images.read(path)
@@ -215,9 +259,9 @@ def test_displaced_pairs_are_named(tmp_path, capsys):
     }
     write_pairs(tmp_path, pairs)
     found = survey(datasets.load(tmp_path, "all"))
-    check_pairs(found, 4, quiet=True)
+    check_pairs([found], 4, quiet=True)
     assert capsys.readouterr().err == ""
-    check_pairs(found, 4)
+    check_pairs([found], 4)
     (line,) = capsys.readouterr().err.splitlines()
     found = re.fullmatch(r"warning: bad.png: the LR image is displaced by \((.*), \+0.00\) LR pixels .*", line)
     assert float(found.group(1)) == pytest.approx(-0.75, abs=0.1)
@@ -247,7 +291,7 @@ def test_crops_of_acquired_pairs_are_registered(crop, dtype, channels, tmp_path)
     """The LR images are exact reductions of the HR images, and so must be their crops."""
     write_pairs(tmp_path, make_pairs(3, dtype=dtype, channels=channels))
     found = survey(datasets.load(tmp_path, "all"))
-    check_pairs(found, 2)
+    check_pairs([found], 2)
     batches = sr_pairs(
         found.images, patch=12, batch=4, degradation=None, seed=1, scale=2, crop=crop, normalization="range"
     )

@@ -252,7 +252,11 @@ def test_a_source_that_turns_out_damaged_keeps_the_tiles_before(screenshots, tmp
 def test_too_few_sources_are_an_error(tmp_path):
     for name in ("a", "b"):
         write(tmp_path / "raw" / f"{name}.png", texture(1))
-    with pytest.raises(ValueError, match="too few sources.* for a validation split. .*needs three.*Received: 2"):
+    write(tmp_path / "raw" / "c.png", texture(1, 63, 250))
+    message = (
+        "too few sources.* for a validation split. .*needs three.*Received: 2.* Skipped: .*c.png: 63x250 pixels are"
+    )
+    with pytest.raises(ValueError, match=message):
         read(tmp_path / "raw", tmp_path)
 
 
