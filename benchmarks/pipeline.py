@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from msrgan.cli import import_tensorflow
+from msrgan.options import import_tensorflow
 
 
 def make_folder(folder: Path, count: int, size: int):

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from msrgan.cli import import_tensorflow
+from msrgan.options import import_tensorflow
 
 import_tensorflow()  # quietly, before anything else does
 
@@ -27,13 +27,15 @@ TINY = ["--batch-size", "4", "--pretrain-steps", "500", "--steps", "60", "--vali
 TINY += ["--pretrain-learning-rate", "3e-4"]
 RESNET = ["--filters", "24", "--blocks", "4", "--batch-norm", "off"]
 ESRGAN = ["--variant", "esrgan", "--vgg", "none", "--filters", "24", "--blocks", "2"]
+# Where most pixels are black, L1 holds a network to its start, bicubic enlargement, for a thousand steps.
+DARK = ["--pixel-loss", "mse", "--alpha", "1", "--pretrain-steps", "1000"]
 # System -> its image set, and the flags of each training; a second one starts from the generator of the first.
 # Features learnt in a minute weigh next to nothing: SRGAN, which has no pixel loss of its own, gets one.
 SYSTEMS = {
     "msrgan": ("cyto2017", [["--degradation", "thesis", *RESNET]]),
-    "realtime": ("hpa:level=random", [["--variant", "realtime", "--crop", "grid", *RESNET]]),
+    "realtime": ("hpa:level=random", [["--variant", "realtime", "--crop", "grid", *DARK, *RESNET]]),
     "tissue": ("tissue/192", [[*ESRGAN, "--steps", "0"], [*ESRGAN, "--alpha", "1", "--pretrain-steps", "0"]]),
-    "oct": ("oct", [["--variant", "srgan", "--alpha", "1", *RESNET]]),
+    "oct": ("oct/published", [["--variant", "srgan", "--alpha", "1", *RESNET]]),
     "mri": (
         "brain_tumor",
         [["--variant", "srgan", "--degradation", "gaussian", "--alpha", "1", "--upsample", "resize", *RESNET]],

@@ -37,6 +37,7 @@ def hpa(folder: Path, real: Path):
         # Binned by two: the published file is sampled finer than it was seen, and compressed.
         whole = cv2.resize(whole, (864, 864), interpolation=cv2.INTER_AREA)
         fields = [whole[y : y + 216, x : x + 216] for y in range(0, 864, 216) for x in range(0, 864, 216)]
+        fields = [field for field in fields if np.mean(field > 25) > 0.2]  # in the others there is hardly a cell
     else:
         fields = [simulate(k % len(LOCALISATIONS), [2, k], size=256).image for k in range(12)]
         fields = [np.dstack([field, cv2.blur(field[..., 0], (9, 9))]) for field in fields]  # a fourth channel
@@ -72,7 +73,19 @@ def tissue(folder: Path, real: Path):
 
 
 def oct_(folder: Path, real: Path):
-    """Write the OCT2017 tree of drawn B-scans: wavy layers under speckle."""
+    """Write the OCT2017 tree: quarters of B-scans of three patients, one of them held out; or drawn B-scans."""
+    source = real / "oct_kermany_sample"
+    if source.is_dir():
+        for path in sorted(source.glob("*.jpeg")):
+            kind, patient, _ = path.stem.split("-")
+            # All three as sparse as the sparsest, without the white of their margins.
+            scan = cv2.resize(images.read(path)[..., 0], (224, 224), interpolation=cv2.INTER_AREA)[16:208]
+            for k, half in enumerate(np.hsplit(scan, 2)):
+                # One patient is held out; for the builder the halves of that scan are two.
+                split, side = (("val", "a"), ("test", "b"))[k] if kind == "NORMAL" else ("train", "")
+                for j, quarter in enumerate(np.vsplit(half, 2)):
+                    images.write(folder / split / kind / f"{kind}-{patient}{side}-{2 * k + j}.jpeg", quarter)
+        return
     rng = np.random.default_rng(4)
     rows, columns = np.mgrid[:248, :384]
     for kind, bump in (("NORMAL", 0), ("CNV", 25), ("DME", 12), ("DRUSEN", 6)):

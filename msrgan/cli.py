@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from msrgan.options import count, import_tensorflow, positive, whole
+
 
 def command(function: Callable[[], int | None], *, name: str = "msrgan") -> int:
     """Runs the body of a command: errors that the user can mend become one line on stderr.
@@ -36,29 +38,14 @@ def command(function: Callable[[], int | None], *, name: str = "msrgan") -> int:
     except (ValueError, OSError) as error:
         return _report(name, error, 2)
     except Exception as error:
+        if type(error).__name__ == "DataLossError":  # TensorFlow's: a checksum in a TFRecord is wrong
+            return _report(name, f"a prepared copy is damaged, delete it and prepare it again: {error}", 2)
         # tf.data wraps the errors of Python functions in its own, with their text inside a traceback's.
-        found = re.search(r"(?:ValueError|FileNotFoundError): (.*)", str(error))
+        named = r"(?:Value|UnreadableImage|OS|FileNotFound|Permission)Error"
+        found = re.search(f"{named}: (.*)", str(error))
         if not type(error).__module__.startswith("tensorflow") or not found:
             raise
         return _report(name, found.group(1), 2)
-
-
-def import_tensorflow() -> None:
-    """Imports TensorFlow without the messages of its native code; TF_CPP_MIN_LOG_LEVEL=0 brings them back."""
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    # What is logged while the libraries load goes to the file descriptor, whatever the level.
-    stderr = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        import tensorflow  # noqa: F401
-
-        logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of every set that is not prepared yet
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 def warn(message: str, *, name: str = "msrgan") -> None:
@@ -88,8 +75,8 @@ def _parser():
     upscale.add_argument("input", type=Path, metavar="IN", help="image file, or folder of any depth")
     upscale.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder to write")
     upscale.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
-    upscale.add_argument("--tile", type=int, default=256, help="input pixels a side done at once (default: 256)")
-    upscale.add_argument("--overlap", type=int, help="context of a tile (default: what the model needs)")
+    upscale.add_argument("--tile", type=positive, default=256, help="input pixels a side done at once (default: 256)")
+    upscale.add_argument("--overlap", type=count, help="context of a tile (default: what the model needs)")
     upscale.set_defaults(run=_upscale)
 
     evaluate = commands.add_parser("evaluate", help="score a model", description=_evaluate.__doc__)
@@ -97,9 +84,9 @@ def _parser():
     evaluate.add_argument("--data", required=True, help="folder of images, or of lr/ and hr/, or registered data set")
     evaluate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     evaluate.add_argument("--degradation", help="HR to LR: thesis, gaussian:sigma=1, ... (default: the model's)")
-    evaluate.add_argument("--scale", type=int, help="enlargement of nearest, bicubic and lanczos (default: 4)")
+    evaluate.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
     evaluate.add_argument("--split", help="train, validation, test, all (default: all of a folder, else test)")
-    evaluate.add_argument("--limit", type=int, metavar="N", help="use the first N images only")
+    evaluate.add_argument("--limit", type=positive, metavar="N", help="use the first N images only")
     evaluate.add_argument("--manual-dir", help="raw files of a registered data set")
     evaluate.add_argument("--data-dir", help="where its prepared copy lives")
     evaluate.set_defaults(run=_evaluate)
@@ -125,16 +112,26 @@ def _upscale(arguments):
     """Enlarge PNG, JPEG, BMP and TIFF files, which keep format and bit depth; a folder is mirrored."""
     jobs = list(_jobs(arguments.input, arguments.output))
     import_tensorflow()
-    from msrgan import images, inference
+    import numpy as np
+
+    from msrgan import inference
     from msrgan.files import writable_folder
 
     model = inference.load(arguments.model)
-    writable_folder(arguments.output if arguments.input.is_dir() else jobs[0][1].parent)
+    tiles = {"tile": arguments.tile, "overlap": arguments.overlap}
+    # An option that does not suit the model is told once, before the first file.
+    inference.upscale(model, np.zeros((1, 1, model.channels or 1), np.uint8), **tiles)
+    with writable_folder(arguments.output if arguments.input.is_dir() else jobs[0][1].parent):
+        return _upscale_files(model, jobs, tiles)
+
+
+def _upscale_files(model, jobs, tiles):
+    from msrgan import images, inference
+
     failed = 0
     for source, target in jobs:
         try:
-            image = images.read(source)
-            enlarged = inference.upscale(model, image, tile=arguments.tile, overlap=arguments.overlap)
+            enlarged = inference.upscale(model, images.read(source), **tiles)
             size = images.read_pixel_size(source)
             images.write(target, enlarged, pixel_size=size and size / model.scale)
         except (ValueError, OSError) as error:
@@ -171,10 +168,6 @@ def _jobs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
 
 def _evaluate(arguments):
     """Score a model by MSE, PSNR and SSIM against interpolation: images are degraded and enlarged again."""
-    if arguments.limit is not None and arguments.limit < 1:
-        raise ValueError(f"--limit must be 1 or more. Received: {arguments.limit}")
-    if arguments.scale is not None and arguments.scale < 2:
-        raise ValueError(f"--scale must be 2 or more. Received: {arguments.scale}")
     import_tensorflow()
     from msrgan import datasets, evaluation, inference
 

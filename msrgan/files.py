@@ -55,16 +55,35 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def writable_folder(path: str | os.PathLike) -> Path:
+@contextlib.contextmanager
+def writable_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Makes a folder if there is none, and finds out now, not after hours of work, whether it can be written.
 
+    Folders that it made and into which nothing was written are gone again when the block ends.
+
     Raises:
-        OSError: it cannot.
+        OSError: it cannot be written.
     """
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=path).close()
-    return path
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+        yield path
+    finally:
+        with contextlib.suppress(OSError):  # not empty
+            for folder in made:
+                folder.rmdir()
+
+
+def found(path: str | os.PathLike) -> str:
+    """Says what is at a path where something else was expected: nothing, a file, or a folder of which names."""
+    path = Path(path)
+    if not path.is_dir():
+        return "a file" if path.exists() else "nothing"
+    names = sorted(entry.name for entry in path.iterdir())
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"a folder of {', '.join(names[:5])}{more}" if names else "an empty folder"
 
 
 def _sync(path):

@@ -27,7 +27,7 @@ _MASK_FOLDERS = ("labels", "masks")
 
 
 class UnreadableImageError(ValueError):
-    """A file that is damaged, truncated or no image at all; a set can be trained on without it."""
+    """A file that no image comes out of: damaged, truncated, a stack, NaN pixels; a set can be used without it."""
 
 
 # Files
@@ -74,7 +74,8 @@ def read(path: str | os.PathLike) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no readable image, is truncated, is a stack, or holds NaN or infinite pixels.
+        UnreadableImageError: the file is no image, is truncated, is a stack, or has pixels that are NaN, infinite or
+            wider than 16 bits.
     """
     path = Path(path)
     if not path.is_file():
@@ -91,7 +92,7 @@ def decode(data: bytes, name: str | os.PathLike) -> np.ndarray:
     try:
         return _tidy(image)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise UnreadableImageError(f"{name}: {error}") from None
 
 
 def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | None = None) -> None:
@@ -144,7 +145,7 @@ def _tidy(image: np.ndarray) -> np.ndarray:
             image = image.astype(np.float32)
         bad = int(np.count_nonzero(~np.isfinite(image)))
         if bad:
-            raise ValueError(f"holds {bad} NaN or infinite pixels. Replace them first")
+            raise ValueError(f"pixels must be finite. Received: {bad} NaN or infinite ones. Replace them first")
     elif image.dtype.kind in "iu" and image.dtype not in (np.uint8, np.uint16):
         if image.min() < 0 or image.max() > 65535:
             raise ValueError(

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import images, tiling
-from msrgan.files import atomic_folder
+from msrgan.files import atomic_folder, found
 from msrgan.networks import fold_batch_norm, receptive_radius
 
 METADATA = "msrgan.json"
@@ -60,22 +60,18 @@ def export(generator, path: str | os.PathLike, *, metadata: dict | None = None) 
 
     Raises:
         ValueError: `path` is something else than a model, or the metadata are not valid.
+        FloatingPointError: the generator gives NaN or infinite pixels.
     """
     path = Path(path)
     if path.exists() and not (path / METADATA).is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise ValueError(f"{path} exists and is not an exported model. Choose another folder or remove it")
     network = fold_batch_norm(generator, dtype="float32")
     channels = generator.input_shape[-1]
-    described = {
-        "scale": network(tf.zeros((1, 8, 8, channels))).shape[1] // 8,
-        "channels": channels,
-        "receptive_radius": receptive_radius(generator),
-        "normalization": "percentile",
-        "percentiles": list(images.PERCENTILES),
-        "degradation": "bicubic",
-        "training_hashes": [],
-        "version": version("msrgan"),
-    } | (metadata or {})
+    probe = network(tf.random.stateless_uniform((1, 8, 8, channels), (0, 0), -1, 1)).numpy()
+    if not np.isfinite(probe).all():
+        raise FloatingPointError("The generator gives NaN or infinite pixels. Train it at a lower learning rate")
+    sizes = {"scale": probe.shape[1] // 8, "channels": channels, "receptive_radius": receptive_radius(generator)}
+    described = sizes | _defaults() | (metadata or {})
     _check(described, path)
 
     module = tf.Module()
@@ -99,19 +95,18 @@ def load(path: str | os.PathLike, *, scale: int | None = None) -> Upscaler:
         scale: enlargement of a null model, 4 unless given. A trained model has its own.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: the folder is no exported model, or the model has another scale than asked for.
+        FileNotFoundError: there is no exported model.
+        ValueError: the model is damaged, or has another scale than asked for.
     """
     if str(path) in _INTERPOLATIONS:
         return interpolation(str(path), 4 if scale is None else scale)
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no such model. Name the folder that training exported, or {', '.join(_INTERPOLATIONS)}"
-        )
     path = path / "model" if (path / "model").is_dir() else path
     if not (path / "saved_model.pb").is_file():
-        raise ValueError(f"{path} is not an exported model: it holds no saved_model.pb")
+        raise FileNotFoundError(
+            f"{path}: there is no exported model. Found: {found(path)}. Name the folder of a finished run of "
+            f"train_srgan.py, or {', '.join(_INTERPOLATIONS)}"
+        )
     try:
         metadata = json.loads((path / METADATA).read_text())
     except FileNotFoundError:
@@ -157,7 +152,8 @@ def upscale(
         (scale H, scale W, C) or (scale H, scale W), dtype of `image`.
 
     Raises:
-        ValueError: the image does not fit the model or has NaN pixels, or the overlap is too small.
+        ValueError: the image does not fit the model or has NaN pixels, the overlap is too small, or the model gives
+            NaN or infinite pixels.
     """
     model = model if isinstance(model, Upscaler) else load(model)
     image = np.asarray(image)
@@ -182,6 +178,11 @@ def upscale(
     for tile_ in tiling.tiles(height, width, tile=tile, overlap=overlap):
         x = images.normalize(pixels[tile_.window], low, high)
         y = _enlarge(model, x)[tile_.inner(model.scale)]
+        if not np.isfinite(y).all():
+            raise ValueError(
+                "The model gives NaN or infinite pixels. Its training diverged, or the intensities of the image, from "
+                f"{pixels.min():g} to {pixels.max():g}, are extreme"
+            )
         out[tile_.outer(model.scale)] = images.denormalize(y, low, high, pixels.dtype)
     return out[..., 0] if image.ndim == 2 else out
 
@@ -231,10 +232,13 @@ def interpolation(name: str, scale: int, offset: float = 0.0) -> Upscaler:
         kernel = "keyscubic" if name == "bicubic" else method
         return tf.raw_ops.ScaleAndTranslate(images=continued, **grid, kernel_type=kernel, antialias=False)
 
-    metadata = {"scale": scale, "channels": None, "receptive_radius": radius, "interpolation": name}
-    defaults = {"normalization": "percentile", "percentiles": list(images.PERCENTILES)}
-    described = metadata | defaults | {"degradation": "bicubic", "training_hashes": []}
-    return Upscaler(function, described | {"version": version("msrgan")})
+    sizes = {"scale": scale, "channels": None, "receptive_radius": radius}
+    return Upscaler(function, sizes | _defaults() | {"interpolation": name})
+
+
+def _defaults() -> dict:
+    normalization = {"normalization": "percentile", "percentiles": list(images.PERCENTILES)}
+    return normalization | {"degradation": "bicubic", "training_hashes": [], "version": version("msrgan")}
 
 
 def _check(metadata: dict, path: Path) -> None:

@@ -1,41 +1,39 @@
-"""Command-line options that both training scripts share, and the set-up that follows from them."""
+"""Command-line arguments: their types, the options that both training scripts share, and the set-up of a process."""
 
 import argparse
+import contextlib
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def positive(text: str) -> int:
-    """Parse a whole number above zero."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text}")
-    return value
+def argument(kind: Callable[[str], int | float], rule: str, holds: Callable[[int | float], bool]):
+    """Make the type of a command-line argument: numbers of a kind that keep a rule, which its errors state."""
+
+    def parse(text: str) -> int | float:
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            if holds(value):
+                return value
+        raise argparse.ArgumentTypeError(f"must be {rule}. Received: {text}")
+
+    return parse
 
 
-def count(text: str) -> int:
-    """Parse a whole number, zero or more."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text}")
-    return value
+def whole(least: int, most: int = 2**31 - 1):
+    """Make the type of a whole number within limits."""
+    return argument(int, f"a whole number from {least} to {most}", lambda n: least <= n <= most)
 
 
-def non_negative(text: str) -> float:
-    """Parse a finite number, zero or more."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number, 0 or more, not {text}")
-    return value
-
-
-def fraction(text: str) -> float:
-    """Parse a number from 0 to below 1."""
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be 0 or more and below 1, not {text}")
-    return value
+positive, count, seed = whole(1), whole(0), whole(0, 2**32 - 1)
+non_negative = argument(float, "a finite number of at least 0", lambda x: 0 <= x < math.inf)
+fraction = argument(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
+width = argument(float, "a number above 0 and below 100", lambda x: 0 < x < 100)
 
 
 def decay(text: str) -> tuple[float, float]:
@@ -43,8 +41,8 @@ def decay(text: str) -> tuple[float, float]:
     when, _, factor = text.partition(":")
     try:
         return non_negative(when), non_negative(factor)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1, not {text}") from None
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1. Received: {text}") from None
 
 
 def add_common(parser: argparse.ArgumentParser, *, out: str):
@@ -61,7 +59,7 @@ def add_common(parser: argparse.ArgumentParser, *, out: str):
         help="memory for decoded images (%(default)s)",
     )
     run = parser.add_argument_group("run")
-    run.add_argument("--seed", type=count, default=0, help="of everything random (%(default)s)")
+    run.add_argument("--seed", type=seed, default=0, help="of everything random (%(default)s)")
     run.add_argument("--precision", choices=PRECISIONS, default="float32")
     run.add_argument("--jit", choices=("auto", "on", "off"), default="auto", help="XLA; auto: on a GPU only")
     run.add_argument("--out", type=Path, default=Path(out), metavar="DIR", help="run folder (%(default)s)")
@@ -78,8 +76,6 @@ def set_up(options: argparse.Namespace):
     Raises:
         ValueError: the batch cannot be divided among the replicas.
     """
-    from msrgan.cli import import_tensorflow
-
     import_tensorflow()
     import keras
 
@@ -92,3 +88,21 @@ def set_up(options: argparse.Namespace):
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.precision)
     return chosen
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the messages of its native code; TF_CPP_MIN_LOG_LEVEL=0 brings them back."""
+    if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # What is logged while the libraries load goes to the file descriptor, whatever the level.
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import tensorflow  # noqa: F401
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of every set that is not prepared yet
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

@@ -172,7 +172,7 @@ class Loop:
         """Run what is left of the stages; `on_epoch_end` receives the means of the epoch and the validation.
 
         Raises:
-            FloatingPointError: a loss or a weight became NaN or infinite. The last checkpoint is intact.
+            FloatingPointError: a loss, a score or a weight became NaN or infinite. The last checkpoint is intact.
         """
         hooks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
         self.model.stop_training = False
@@ -194,10 +194,7 @@ class Loop:
             progress.step += 1
             progress.count += 1
             progress.totals = {k: progress.totals.get(k, 0.0) + v for k, v in logs.items()}
-            # Gradients may overflow in half precision: loss scaling skips such a step and adapts.
-            bad = [k for k, v in logs.items() if not (np.isfinite(v) or k.startswith("norm_"))]
-            if bad:
-                self._diverged(f"{', '.join(bad)} became NaN or infinite at step {progress.step}")
+            self._check(logs)
             hooks.on_train_batch_end(progress.step, logs)
             if (progress.step - start) % self.steps_per_epoch == 0 or progress.step == end:
                 self._end_epoch(stage, hooks)
@@ -219,9 +216,21 @@ class Loop:
     def _end_epoch(self, stage, hooks):
         progress = self.progress
         means = {name: total / progress.count for name, total in progress.totals.items()}
+        validated = self.validate()
+        self._check(validated)
         progress.totals, progress.count = {}, 0
         progress.epoch += 1
-        hooks.on_epoch_end(progress.epoch, {"stage": stage.name, "step": progress.step, **means, **self.validate()})
+        hooks.on_epoch_end(progress.epoch, {"stage": stage.name, "step": progress.step, **means, **validated})
+
+    def _check(self, logs):
+        def allowed(name, value):
+            # Gradients may overflow in half precision: loss scaling skips such a step and adapts. An image that is
+            # restored exactly has an infinite PSNR.
+            return np.isfinite(value) or name.startswith("norm_") or ("psnr" in name and value == np.inf)
+
+        bad = [name for name, value in logs.items() if not allowed(name, value)]
+        if bad:
+            self._diverged(f"{', '.join(bad)} became NaN or infinite at step {self.progress.step}")
 
     def _save(self):
         finite = all(bool(tf.reduce_all(tf.math.is_finite(v))) for v in self.variables if v.dtype.is_floating)
@@ -234,4 +243,6 @@ class Loop:
     def _diverged(self, what):
         last = self.manager.latest_checkpoint
         kept = f"The last good checkpoint is {last}." if last else "There was no checkpoint yet."
-        raise FloatingPointError(f"{what}. Go on with a lower learning rate, or start anew in float32. {kept}")
+        raise FloatingPointError(
+            f"{what}. Go on with a lower learning rate, or start anew with --no-resume, in float32. {kept}"
+        )

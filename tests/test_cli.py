@@ -1,5 +1,6 @@
 import csv
 import os
+import re
 import subprocess
 import sys
 
@@ -61,7 +62,7 @@ def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
     assert cli.main(["upscale", str(folder), "-o", str(out), "--model", "bicubic"]) == 1
     first, second, last = lines(capsys)
     assert "bad.png: cannot be read as an image (damaged, truncated, or" in first
-    assert "nan.tif: holds 64 NaN" in second
+    assert "nan.tif: pixels must be finite. Received: 64 NaN" in second
     assert last == "msrgan: error: 2 of 5 files could not be upscaled"
     assert len(images.list_images(out)) == 3
 
@@ -70,13 +71,14 @@ def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["IN/none.png", "-o", "OUT"], "none.png: no such file or folder"),
-        (["IN", "-o", "OUT", "--model", "IN/none"], "none: no such model"),
-        (["IN", "-o", "OUT", "--model", "IN"], "holds no saved_model.pb"),
+        (["IN", "-o", "OUT", "--model", "IN/none"], "none: there is no exported model. Found: nothing"),
+        (["IN", "-o", "OUT", "--model", "IN"], "there is no exported model. Found: a folder of a.png, plate"),
         (["IN", "-o", "IN/out"], "must lie outside the input folder"),
         (["IN", "-o", "IN"], "must lie outside the input folder"),
         (["IN", "-o", "IN/a.png"], "must lie outside the input folder"),
         (["IN/a.png", "-o", "IN"], "must not replace the input"),
         (["IN/a.png", "-o", "IN/a.png"], "must not replace the input"),
+        (["IN", "-o", "OUT", "--overlap", "1"], "error: overlap must be 2 or more"),
     ],
 )
 def test_upscale_errors(folder, tmp_path, capsys, arguments, message):
@@ -119,11 +121,9 @@ def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypa
     assert lines(capsys)[0] == "msrgan: error: x.png: No space left on device"
 
 
-def test_options_of_a_tile(folder, tmp_path, capsys):
+def test_a_tile_may_be_small(folder, tmp_path):
     arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / "x.png"), "--model", "bicubic"]
     assert cli.main([*arguments, "--tile", "7"]) == 0
-    assert cli.main([*arguments, "--overlap", "1"]) == 1
-    assert "a.png: overlap must be 2 or more" in lines(capsys)[0]
 
 
 def test_evaluate(tmp_path, capsys):
@@ -147,8 +147,17 @@ def test_evaluate(tmp_path, capsys):
     with open(tmp_path / "out" / "scores.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
     assert "2 images, degradation area" in capsys.readouterr().out
-    assert cli.main([*arguments, "--scale", "0"]) == 2
-    assert "--scale must be 2 or more. Received: 0" in capsys.readouterr().err
+
+
+def test_evaluate_goes_on_without_an_unreadable_image(tmp_path, capsys):
+    for i in range(3):
+        images.write(tmp_path / "data" / f"{i}.tif", np.random.default_rng(i).random((20, 20, 1), np.float32))
+    Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(tmp_path / "data" / "nan.tif")
+    arguments = ["--model", "bicubic", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert cli.main(["evaluate", *arguments]) == 0
+    shown = capsys.readouterr()
+    assert "3 images, degradation bicubic" in shown.out
+    assert "nan.tif: pixels must be finite" in shown.err
 
 
 def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypatch):
@@ -170,7 +179,8 @@ def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypat
     [
         (["--data", "missing"], "missing"),
         (["--data", "DATA", "--degradation", "fog"], "degradation is one of"),
-        (["--data", "DATA", "--limit", "0"], "--limit must be 1 or more"),
+        (["--data", "DATA", "--degradation", "acquired"], "--degradation asks for acquired pairs, and a.png has no LR"),
+        (["--data", "DATA", "--scale", "16"], "No image could be scored. a.png"),
         (["--data", "DATA", "--out", "DATA/a.png"], "a.png"),
     ],
 )
@@ -181,7 +191,7 @@ def test_evaluate_errors(tmp_path, capsys, options, message):
     assert cli.main(["evaluate", "--model", "bicubic", *options, *out]) == 2
     (line,) = lines(capsys)
     assert message in line
-    assert not list(tmp_path.glob("out/*"))
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_command_turns_errors_of_the_user_into_one_line(capsys):
@@ -201,6 +211,11 @@ def test_command_turns_errors_of_the_user_into_one_line(capsys):
             2,
             "msrgan: error: a.tif: holds NaN",
         ),
+        (
+            tf.errors.UnknownError(None, None, "PermissionError: [Errno 13] Permission denied: 'a.tif'\nTraceback ..."),
+            2,
+            "msrgan: error: [Errno 13] Permission denied: 'a.tif'",
+        ),
     ]:
         assert cli.command(raising(error)) == code
         assert lines(capsys) == [line]
@@ -210,6 +225,25 @@ def test_command_turns_errors_of_the_user_into_one_line(capsys):
             cli.command(raising(error))
     assert cli.command(lambda: None) == 0
     assert cli.command(lambda: 1) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["upscale", "a", "-o", "b", "--model", "bicubic", "--tile", "0"],
+        ["upscale", "a", "-o", "b", "--model", "bicubic", "--overlap", "-1"],
+        ["evaluate", "--data", "a", "--out", "b", "--model", "bicubic", "--scale", "1"],
+        ["evaluate", "--data", "a", "--out", "b", "--model", "bicubic", "--limit", "x"],
+    ],
+)
+def test_numbers_out_of_range_are_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    flag, value = arguments[-2:]
+    assert re.search(
+        f"argument {flag}: must be a whole number from [012] to {2**31 - 1}. Received: {value}$", lines(capsys)[-1]
+    )
 
 
 def test_usage_errors_exit_2(capsys):

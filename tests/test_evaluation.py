@@ -126,6 +126,18 @@ def test_evaluate_uses_the_degradation_asked_for(tmp_path):
     assert scores["bicubic"] != scores["area"]
 
 
+def test_acquired_images_can_be_asked_for(tmp_path):
+    image = picture((48, 48, 1))
+    pair = {"id": "x", "image": image, "lr": image[1::4, 1::4]}
+    plain, asked = (
+        evaluate(inference.load("bicubic"), [pair], out=tmp_path, degradation=text) for text in (None, "acquired")
+    )
+    assert plain == asked
+    assert asked["degradation"] == "acquired"
+    with pytest.raises(ValueError, match="--degradation asks for acquired pairs, and x has no LR image"):
+        evaluate(inference.load("bicubic"), [{"id": "x", "image": image}], out=tmp_path, degradation="acquired")
+
+
 def test_interpolation_is_on_the_grid_of_the_degradation(tmp_path):
     rows_, columns = np.mgrid[:64, :64]
     wave = (20000 + 9000 * (np.sin(rows_ / 7) + np.cos(columns / 9)))[..., None].astype(np.uint16)
@@ -330,6 +342,29 @@ def test_means_are_over_the_same_images_for_every_method(tmp_path):
     alone = evaluate(model, examples({"a": shown["a"]}), out=tmp_path / "alone")
     assert both["psnr"] == alone["psnr"]
     assert both["psnr_gain"] == alone["psnr_gain"]
+
+
+@pytest.mark.parametrize("pixel", [np.nan, np.inf, 1e30])
+def test_a_model_of_nonsense_is_scored_without_warnings(pixel, tmp_path):
+    shown = {"grey": picture((48, 48, 1)), "flat": np.full((16, 16, 1), 7, np.uint16)}
+    settings = {"degradation": make("area"), "scale": 4, "channels": 1, "normalization": "percentile"}
+    grey = tf.data.Dataset.from_tensors({"id": "grey", "image": shown["grey"]})
+    validation = Validation(grey, **settings)
+
+    def generator(lr):
+        return tf.image.resize(lr, [4 * n for n in lr.shape[1:3]]) + pixel
+
+    found = validation(generator)
+    assert np.isfinite(found["val_ssim"]) == np.isfinite(pixel)
+    assert found["val_psnr_bicubic"] > 10
+    model = inference.Upscaler(generator, inference.load("bicubic").metadata | {"interpolation": "another"})
+    if np.isfinite(pixel):
+        assert validation.sample().max() == 255
+        assert evaluate(model, examples(shown), out=tmp_path)["psnr"]["model"]["mean"] < 0
+    else:
+        with pytest.raises(ValueError, match="No image could be scored. grey: The model gives NaN or infinite pixels"):
+            evaluate(model, examples(shown), out=tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
 
 def test_strip_shows_the_most_varied_region():

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from msrgan import images
-from msrgan.files import atomic, atomic_folder
+from msrgan.files import atomic, atomic_folder, writable_folder
 
 
 @pytest.fixture
@@ -120,13 +121,13 @@ def test_wide_integers_become_uint16_where_they_fit(tmp_path, dtype):
     [
         (np.array([[1, -3]], np.int16), "do not fit 16 bits"),
         (np.array([[1, 70000]], np.uint32), "do not fit 16 bits"),
-        (np.array([[1, np.nan]], np.float32), "1 NaN or infinite pixel"),
-        (np.array([[np.inf, np.nan]], np.float64), "2 NaN or infinite pixel"),
+        (np.array([[1, np.nan]], np.float32), "must be finite. Received: 1 NaN"),
+        (np.array([[np.inf, np.nan]], np.float64), "must be finite. Received: 2 NaN"),
     ],
 )
 def test_pixels_that_cannot_be_used_are_an_error(tmp_path, values, message):
     tifffile.imwrite(tmp_path / "a.tif", values)
-    with pytest.raises(ValueError, match=rf"a\.tif.*{message}"):
+    with pytest.raises(images.UnreadableImageError, match=rf"a\.tif.*{message}"):
         images.read(tmp_path / "a.tif")
 
 
@@ -310,6 +311,24 @@ def test_atomic_folder_replaces_or_leaves(tmp_path):
         raise RuntimeError
     assert [p.name for p in folder.iterdir()] == ["new"]
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_into_which_nothing_was_written_is_gone(tmp_path):
+    deep = tmp_path / "there" / "a" / "b"
+    (tmp_path / "there").mkdir()
+    for fails in (False, True):
+        with contextlib.suppress(RuntimeError), writable_folder(deep):
+            assert deep.is_dir()
+            if fails:
+                raise RuntimeError
+        assert [path.name for path in tmp_path.iterdir()] == ["there"]
+        assert not list((tmp_path / "there").iterdir())
+    with pytest.raises(RuntimeError), writable_folder(deep) as folder:
+        (folder / "half.txt").touch()
+        raise RuntimeError
+    assert (deep / "half.txt").exists()
+    with pytest.raises(OSError, match="half.txt"), writable_folder(deep / "half.txt" / "c"):
+        pass
 
 
 def test_opencv_reads_what_is_written(tmp_path, rng):

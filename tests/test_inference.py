@@ -138,14 +138,25 @@ def test_export_checks_metadata(generator, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_export_refuses_a_generator_of_infinite_pixels(tmp_path):
+    generator = trained(batch_norm=False)
+    for weight in generator.trainable_variables:
+        weight.assign(weight * 1e30)  # finite, but their products are not
+    with pytest.raises(FloatingPointError, match="gives NaN or infinite pixels"):
+        inference.export(generator, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
 def test_load_takes_a_run_folder(exported, model):
     assert inference.load(exported.parent).metadata == model.metadata
 
 
 def test_load_errors(exported, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such model"):
+    with pytest.raises(FileNotFoundError, match="missing: there is no exported model. Found: nothing"):
         inference.load(tmp_path / "missing")
-    with pytest.raises(ValueError, match="holds no saved_model.pb"):
+    with pytest.raises(FileNotFoundError, match="Found: a file"):
+        inference.load(exported / "msrgan.json")
+    with pytest.raises(FileNotFoundError, match="Found: an empty folder"):
         inference.load(tmp_path)
     with pytest.raises(ValueError, match="enlarges 4 times.*scale=2"):
         inference.load(exported, scale=2)
@@ -338,6 +349,17 @@ def test_upscale_errors(image, options, message):
     model.radius = 5
     with pytest.raises(ValueError, match=message):
         inference.upscale(model, image, **options)
+
+
+@pytest.mark.parametrize("pixel", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_model_of_infinite_pixels_is_an_error(pixel, dtype):
+    model = stub(lambda batch: twice(batch) + tf.where(tf.reduce_max(batch) > 0.5, pixel, 0.0))
+    image = np.zeros((40, 8), dtype)
+    assert inference.upscale(model, image, tile=8).shape == (80, 16)
+    image[-1] = np.iinfo(dtype).max if dtype == np.uint8 else 1
+    with pytest.raises(ValueError, match="gives NaN or infinite pixels.*from 0 to"):
+        inference.upscale(model, image, tile=8)
 
 
 def test_upscale_takes_a_path(exported, model):

@@ -322,6 +322,18 @@ def test_nan_weights_never_enter_a_checkpoint(tmp_path):
     assert loop.manager.latest_checkpoint.endswith("ckpt-3")
 
 
+@pytest.mark.parametrize(("name", "value"), [("val_psnr", -np.inf), ("val_psnr", np.nan), ("val_loss", np.inf)])
+def test_a_score_that_is_not_finite_stops_the_run_before_its_checkpoint(name, value, tmp_path):
+    # An image that is restored exactly has an infinite PSNR.
+    scores = iter([{"val_psnr": np.inf}, {name: value}])
+    seen = Epochs()
+    _, loop = fit(tmp_path, steps=8, validate=lambda: next(scores))
+    with pytest.raises(FloatingPointError, match=f"^{name} became NaN or infinite at step 8.*ckpt-6"):
+        loop.run([seen])
+    assert [logs["step"] for logs in seen.logs] == [4]
+    assert fit(tmp_path)[1].restore() == 6
+
+
 def test_progress_is_saved_exactly():
     progress = Progress()
     progress.totals, progress.memory = {"loss": 0.1 + 0.2}, {"best": 1e-300}

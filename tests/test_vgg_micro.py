@@ -123,12 +123,23 @@ def test_micro_computes_in_the_policy_in_force(vgg):
 
 
 def test_missing_network_and_unknown_layer_are_named(vgg, tmp_path):
-    with pytest.raises(FileNotFoundError, match="vgg.keras: there is no trained mini-VGG19. Run `python train_vgg"):
+    with pytest.raises(FileNotFoundError, match="no trained mini-VGG19. Found: an empty folder. Run `python train_vgg"):
         features.micro(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere: there is no trained"):
         features.micro(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="Received: 'block9_conv1'"):
         features.micro(vgg, layers=("block9_conv1",))
+
+
+def test_a_file_that_is_no_mini_vgg19_is_named(tmp_path):
+    (tmp_path / "vgg.keras").write_text("hello")
+    with pytest.raises(ValueError, match=r"must be the vgg.keras of train_vgg.py. Found: a file that cannot be read"):
+        features.micro(tmp_path)
+    image = keras.Input((None, None, 3))
+    other = keras.Model(image, keras.layers.Conv2D(3, 3)(image), name="sharpener")
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="other.keras must be .* Found: the network sharpener without block1_conv2"):
+        features.micro(tmp_path / "other.keras")
 
 
 def test_imagenet_preprocesses_like_keras_and_divides_by_12_75(tmp_path):

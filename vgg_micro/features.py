@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
+from msrgan.files import found
 from msrgan.networks.folding import fold_batch_norm
 from vgg_micro.network import CONVOLUTIONS
 
@@ -80,7 +81,7 @@ def micro(path, *, layers=LAST_ACTIVATIONS):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the network has no layer of that name.
+        ValueError: the file holds no mini-VGG19, or the network has no layer of that name.
     """
     model = path if isinstance(path, keras.Model) else _load(path)
     shape = (None, None, model.input.shape[-1])
@@ -123,10 +124,18 @@ def _load(path):
     file = path / "vgg.keras" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"{file}: there is no trained mini-VGG19. Run `python train_vgg.py` first, "
-            "name another one with --vgg, or train without content loss with --vgg none."
+            f"{path}: there is no trained mini-VGG19. Found: {found(path)}. Run `python train_vgg.py` first, "
+            "name another run or vgg.keras with --vgg, or train without content loss with --vgg none."
         )
-    return keras.saving.load_model(file, compile=False)
+    try:
+        model = keras.saving.load_model(file, compile=False)
+        lacking = set(LAST_ACTIVATIONS) - {layer.name for layer in model.layers}
+        what = lacking and f"the network {model.name} without {min(lacking)}"
+    except Exception as error:  # Keras raises anything of a file that is not its own, or has layers of others
+        what = f"a file that cannot be read as a network ({type(error).__name__})"
+    if what:
+        raise ValueError(f"{file} must be the vgg.keras of train_vgg.py. Found: {what}. Name another one with --vgg.")
+    return model
 
 
 def _imagenet_vgg19(weights):

@@ -69,7 +69,7 @@ def _most_varied(image, side, step):
 
 
 def _panel(image, low, high):
-    grey_levels = images.denormalize(images.normalize(image, low, high), 0, 255, np.uint8)
+    grey_levels = images.denormalize(images.normalize(image.clip(low, high), low, high), 0, 255, np.uint8)
     channels = grey_levels.shape[-1]
     if channels == 1:
         grey_levels = grey_levels.repeat(3, axis=-1)

@@ -52,8 +52,8 @@ def evaluate(
         examples: dicts of "id" (str) and "image" (H, W, C), uint8, uint16 or float32; "lr" (H/scale, W/scale, C)
             where it was acquired; "mask" (H, W) or (H, W, 1), not zero inside, if there is one.
         out: folder; made as needed.
-        degradation: text for `degradation.make`, used even where an "lr" was acquired; None: the acquired "lr", or
-            else the model's degradation.
+        degradation: text for `degradation.make`, used even where an "lr" was acquired; "acquired": the "lr" alone;
+            None: the acquired "lr", or else the model's degradation.
         strips: how many images, the first ones, strips.png shows.
 
     Returns:
@@ -66,21 +66,29 @@ def evaluate(
         Images that some method restores exactly, at infinite PSNR, are left out of means and medians of all.
 
     Raises:
-        ValueError: unknown degradation; a model of acquired pairs, which has none, and an image without "lr"; or
-            no image could be scored.
+        ValueError: unknown degradation; acquired pairs, asked for or those that the model learnt from, and an image
+            without "lr"; or no image could be scored.
         OSError: `out` cannot be written.
     """
     text = degradation or model.metadata["degradation"]
     degrade = None if text == ACQUIRED else make(text)
-    out = writable_folder(out)
-    trained_on = set(model.metadata["training_hashes"])
+    with writable_folder(out) as folder:
+        rows, pictures, about = _score(model, examples, degrade, degradation, strips)
+        summary = _summary(rows) | about | {"model": _described(model), "versions": _versions()}
+        _write(folder, rows, summary, pictures)
+    return summary
 
+
+def _score(model, examples, degrade, asked, strips):
+    """Score every image: the rows of scores.csv, the first few pictures, and what else there is to be told."""
     rows, skipped, displaced, pictures, acquired = [], {}, {}, [], False
+    trained_on = set(model.metadata["training_hashes"])
     for example in examples:
         name, image = example["id"], example["image"]
-        acquired = "lr" in example and not degradation
+        acquired = "lr" in example and asked in (None, ACQUIRED)
         if not (acquired or degrade):
-            raise ValueError(f"The model learnt from acquired pairs, and {name} has no LR image. Use --degradation")
+            why = "--degradation asks for" if asked else "The model learnt from"
+            raise ValueError(f"{why} acquired pairs, and {name} has no LR image. Use --degradation bicubic or another")
         try:
             case = enlarge(example, model, None if acquired else degrade)
             scored = scores(case)
@@ -97,15 +105,11 @@ def evaluate(
             pictures.append(picture(case, scored))
     if not rows:
         raise ValueError(f"No image could be scored. {_first(skipped)}")
-
-    summary = _summary(rows, skipped) | {"displaced": displaced, "intensity_matched": acquired}
-    summary |= {"degradation": ACQUIRED if acquired else degrade.spec}
-    summary |= {"model": _described(model), "versions": _versions()}
-    _write(out, rows, summary, pictures)
-    return summary
+    about = {"skipped": skipped, "displaced": displaced, "intensity_matched": acquired}
+    return rows, pictures, about | {"degradation": ACQUIRED if acquired else degrade.spec}
 
 
-def _summary(rows, skipped):
+def _summary(rows):
     def statistics(metric, what):
         # Of the same images for every method: a model near an image that interpolation restores exactly, at infinite
         # PSNR, is not to count alone.
@@ -124,7 +128,6 @@ def _summary(rows, skipped):
     return summary | {
         "better_than_bicubic": fmean(row["psnr_gain"] > 0 for row in rows),
         "seen_in_training": [row["id"] for row in rows if row["seen_in_training"]],
-        "skipped": skipped,
     }
 
 
@@ -153,4 +156,4 @@ def _write(out, rows, summary, pictures):
 
 
 def _first(skipped):
-    return " ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:1]) or "There are none"
+    return next((f"{name}: {reason}" for name, reason in skipped.items()), "There are none that can be read")

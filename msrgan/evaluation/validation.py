@@ -76,7 +76,8 @@ class Validation:
             `val_psnr` and `val_ssim`, and `val_psnr_bicubic` and `val_ssim_bicubic` for comparison.
         """
         self.enlarged = [self._enlarge(generator, lr) for lr, _, _ in self.cases]
-        scores = self._mean(self.enlarged)
+        with np.errstate(invalid="ignore"):  # pixels that are not finite are told by scores that are not
+            scores = self._mean(self.enlarged)
         return {f"val_{k}": v for k, v in scores.items()} | {f"val_{k}_bicubic": v for k, v in self.bicubic.items()}
 
     def sample(self) -> np.ndarray:
