@@ -58,13 +58,12 @@ def parse(argv=None) -> argparse.Namespace:
     )  # fmt: skip
     training.add_argument("--batch-size", type=positive, default=16, help="of all workers together (%(default)s)")
     training.add_argument("--learning-rate", type=non_negative, help="of the GAN (1e-4)")
+    training.add_argument(
+        "--discriminator-learning-rate", type=non_negative, help="(that of the generator; the thesis has 1e-3)"
+    )
     training.add_argument("--pretrain-learning-rate", type=non_negative, help="(msrgan 3e-4)")
     training.add_argument(
-        "--decay",
-        type=decay,
-        nargs="*",
-        metavar="WHEN:FACTOR",
-        help="of the GAN's rate, as 0.5:0.1 (at half of --steps)",
+        "--decay", type=decay, nargs="*", metavar="WHEN:FACTOR", help="of the GAN's rate, 0.5:0.1 at half of --steps"
     )
     training.add_argument("--adam-beta-2", type=fraction, help="(0.999; esrgan 0.99)")
     add_common(parser, out="runs/srgan")
@@ -88,7 +87,9 @@ def train(options: argparse.Namespace):
 
     chief = is_chief()
     say = print if chief else lambda *_: None
-    variant, sizes, training = _complete(options, say)
+    variant, sizes, training, ignored = _complete(options)
+    if ignored:
+        say(f"{options.variant} has no {', '.join('--' + n.replace('_', '-') for n in ignored)}: ignored.")
     degradation = make(options.degradation)
     with distribution.scope():
         features = _features(options) if variant.discriminator and options.steps else None
@@ -102,8 +103,8 @@ def train(options: argparse.Namespace):
     per_epoch = math.ceil(len(found.ids) * options.crops_per_image / options.batch_size)
     options.steps_per_epoch = options.steps_per_epoch or per_epoch
     window = shuffle_window(found, int(options.cache_gb * 2**30))
-    images = {"scale": options.scale, "channels": channels, "normalization": options.normalize}
-    validation = Validation(held_out.images, degradation=degradation, **images)
+    common = {"scale": options.scale, "channels": channels, "normalization": options.normalize}
+    validation = Validation(held_out.images, degradation=degradation, **common)
     keras.utils.set_random_seed(options.seed)  # preparing a set draws random numbers too
     with distribution.scope():
         model = build(
@@ -130,13 +131,9 @@ def train(options: argparse.Namespace):
         resume=options.resume,
         writes=chief,
     )
-    if variant.discriminator:
-        stages = [
-            Stage("pixel", model.pretrain_step, options.pretrain_steps),
-            Stage("gan", model.train_step, options.steps),
-        ]
-    else:
-        stages = [Stage("pixel", model.pretrain_step, options.pretrain_steps + options.steps)]
+    gan = [Stage("gan", model.train_step, options.steps)] if variant.discriminator else []
+    pixel = options.pretrain_steps if gan else options.pretrain_steps + options.steps
+    stages = [Stage("pixel", model.pretrain_step, pixel), *gan]
     say(
         f"{len(found.ids)} training and {len(validation.cases)} validation images of {options.data}, "
         f"{channels} channels; {options.variant} generator of {model.generator.count_params():,} parameters, "
@@ -157,7 +154,7 @@ def train(options: argparse.Namespace):
             start=step * options.batch_size,
             shard=(ctx.num_input_pipelines, ctx.input_pipeline_id),
             window=window,
-            **images,
+            **common,
         )
 
     loop = Loop(
@@ -193,16 +190,19 @@ def train(options: argparse.Namespace):
     print(f"See {run.folder}: model/ (SavedModel), samples/, history.csv.")
 
 
-def _complete(options, say):
+def _complete(options):
     """Complete the options by what the variant was published with, and check what needs no data.
 
     Returns:
-        The variant, the arguments of its generator's size, its settings of training.
+        The variant, the arguments of its generator's size, its settings of training, the names of options it lacks.
     """
     from msrgan.variants import VARIANTS, settings
 
     if options.variant not in VARIANTS:
-        raise ValueError(f"--variant is one of {', '.join(VARIANTS)}. Received: {options.variant}.")
+        raise ValueError(
+            f"--variant is one of {', '.join(VARIANTS)}. Received: {options.variant}. Interpolation has nothing to "
+            "learn: score it by msrgan evaluate --model bicubic."
+        )
     if options.vgg_weights and options.vgg not in (None, "imagenet"):
         raise ValueError(f"--vgg-weights are those of --vgg imagenet. Received: --vgg {options.vgg}.")
     if options.patch_size % options.scale:
@@ -214,10 +214,8 @@ def _complete(options, say):
     options.vgg = options.vgg or (options.vgg_weights and "imagenet")
     variant = VARIANTS[options.variant]
     sizes, training, ignored = settings(variant, vars(options))
-    if ignored:
-        say(f"{options.variant} has no {', '.join('--' + n.replace('_', '-') for n in ignored)}: ignored.")
     vars(options).update(dict.fromkeys(ignored), **sizes, **training)
-    return variant, sizes, training
+    return variant, sizes, training, ignored
 
 
 def _surveys(options, chief):
@@ -228,8 +226,10 @@ def _surveys(options, chief):
     where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
     found = survey(datasets.load(options.data, "train", **where))
     held_out = survey(datasets.load(options.data, "validation", **where))
+    if found.pairs:
+        # Those of the test split too: better told now than after the training.
+        check_pairs(survey(datasets.load(options.data, "all", **where)), options.scale, quiet=not chief)
     check_patch(found, options.patch_size)
-    check_pairs((found, held_out), options.scale, quiet=not chief)
     return found, held_out
 
 

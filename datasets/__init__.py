@@ -98,7 +98,7 @@ def options_of(data):
     options = spec.resolve(given, getattr(builder_class(name), "OPTIONS", {}), of=name)
     for key, value in options.items():
         if isinstance(value, int) and abs(value) > LARGEST:
-            raise ValueError(f"{name}:{key} is a whole number up to {LARGEST}. Received: {value}.")
+            raise ValueError(f"{name}:{key} lies between {-LARGEST} and {LARGEST}. Received: {value}.")
     return options
 
 

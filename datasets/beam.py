@@ -6,10 +6,13 @@ this process and in its memory.
 """
 
 import dataclasses
+import uuid
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.utils import tqdm_utils
 
 
 class WithBeam:
@@ -41,7 +44,8 @@ def examples(
     Args:
         records: what they are made of: file names, labels. Beam pickles them.
         make: record -> its (key, example) pairs; none where it is skipped. Beam pickles it with all that it is bound
-            to (not the builder, then), and calls the copy: what that counts does not come back.
+            to (not the builder, then). In this process the function itself is called; elsewhere a copy, and what that
+            counts does not come back.
         beam: make them through Beam.
 
     Returns:
@@ -52,7 +56,8 @@ def examples(
     """
     if beam:
         apache_beam = _apache_beam()
-        return apache_beam.Create(list(records)) | apache_beam.FlatMap(make)
+        records = list(records)
+        return apache_beam.Create(records) | apache_beam.FlatMap(_Followed(make, len(records)))
     return (example for record in records for example in make(record))
 
 
@@ -70,6 +75,31 @@ def in_process(config: tfds.download.DownloadConfig | None) -> tfds.download.Dow
     if config.beam_runner or config.beam_options:
         return config
     return dataclasses.replace(config, beam_runner=FnApiRunner(), beam_options=PipelineOptions([]))
+
+
+class _Followed:
+    """What makes examples, with a bar of the records done; unpickled in this process it is the same object again."""
+
+    _here = weakref.WeakValueDictionary()
+
+    def __init__(self, make, total):
+        self._make, self._total, self._bar, self._key = make, total, None, uuid.uuid4().hex
+        self._here[self._key] = self
+
+    def __call__(self, record):
+        if self._bar is None:  # one split after the other
+            self._bar = tqdm_utils.tqdm(total=self._total, desc="Preparing", unit=" sources", leave=False)
+        yield from self._make(record)
+        self._bar.update()
+        if self._bar.n == self._total:
+            self._bar.close()
+
+    def __reduce__(self):
+        return _here_or_copied, (self._key, self._make)
+
+
+def _here_or_copied(key, make):
+    return _Followed._here.get(key, make)
 
 
 def _apache_beam():

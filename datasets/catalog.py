@@ -79,7 +79,7 @@ def prepared(data: str, data_dir=None) -> dict[str, dict[str, int] | None]:
         if not path.parent.name.startswith("incomplete."):
             copy = path.parent.relative_to(root).as_posix()
             try:
-                found[copy] = copies.count(path.parent)
+                found[copy] = copies.check(path.parent)
             except ValueError:
                 found[copy] = None
     return found

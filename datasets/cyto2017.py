@@ -1,6 +1,5 @@
 """CYTO 2017 image-analysis challenge: Human Protein Atlas fields in 13 localisation classes."""
 
-import csv
 import gzip
 import zlib
 from collections import defaultdict
@@ -15,7 +14,9 @@ from msrgan import images
 from msrgan.datasets.depth import DEPTHS, check_depth
 from msrgan.datasets.localisation import LOCALISATIONS, class_of
 from msrgan.datasets.splits import check_filled, split_of, three_ways
+from msrgan.datasets.table import class_index, rows
 from msrgan.datasets.tally import Tallied
+from msrgan.files import few
 
 COLOURS = ("red", "green", "blue")
 SIZE = 96
@@ -74,20 +75,26 @@ class Cyto2017(Tallied, tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         folder = Path(dl_manager.manual_dir)
-        records = _prepared(folder) or _raw(folder, self._tally)
+        records, self._tally.found = _prepared(folder, self._tally) or _raw(folder, self._tally)
         splits = three_ways(records, label=itemgetter("label"), group=itemgetter("group"), named=itemgetter("split"))
+        # Before anything is written, what would fail at the end of a long preparation.
+        samples = {name: self._tally.first(_depth, part) for name, part in splits.items()}
         remedy = f"At least one class needs three antibodies.{self._tally.why()}"
-        check_filled(splits, f"{folder} has too few images", remedy)
+        check_filled(samples, f"{folder} has too few readable images", remedy)
+        for path, dtype in samples.values():
+            check_depth(self, path, dtype)
         return {name: self._generate_examples(part) for name, part in splits.items()}
 
     def _generate_examples(self, records):
+        dtype = np.dtype(self.builder_config.dtype)
         for record in records:
             try:
                 image = merge(record["paths"])
-            except images.UnreadableImageError as error:
-                self._tally.skip(error)
+                if image.dtype != dtype:
+                    raise ValueError(f"{record['paths'][0]} has {image.dtype} pixels, others have {dtype}")
+            except ValueError as error:
+                self._tally.skip(f"{record['id']}: {error}")
                 continue
-            check_depth(self, record["paths"][0], image.dtype)
             yield record["id"], {"image": image} | {k: record[k] for k in ("id", "label", "group")}
 
 
@@ -120,55 +127,95 @@ def _plane(path):
     return image.max(axis=-1)
 
 
-def _prepared(folder):
-    records = []
-    for path in sorted(folder.rglob("*.png")):
+def _depth(record):
+    return record["paths"][0], merge(record["paths"]).dtype
+
+
+def _prepared(folder, tally):
+    """Collect the prepared images, and count them with all other PNG files; None if there are none."""
+    paths = [path for path in sorted(folder.rglob("*.png")) if not path.name.startswith(".")]
+    if all(class_of(path) is None for path in paths):
+        return None
+    records = {}
+    for path in paths:
         label = class_of(path)
-        if label is not None:
+        if label is None:
+            tally.skip(f"{path}: a prepared image is named CC_ID.png, CC its class from 00 to 12")
+        elif path.stem in records:
+            tally.skip(f"{path}: has the name of {records[path.stem]['paths'][0]}")
+        else:
             split, group = split_of(path, folder), path.stem.split("_")[1]
-            records.append({"id": path.stem, "label": label, "group": group, "split": split, "paths": [path]})
-    return records
+            records[path.stem] = {"id": path.stem, "label": label, "group": group, "split": split, "paths": [path]}
+    return list(records.values()), len(paths)
 
 
 def _raw(folder, tally):
-    """Collect the raw channels: one record for each `<id>_<well>_<field>` that has all three colours."""
+    """Collect the raw channels, one record for each `<id>_<well>_<field>` that has all three colours and a class.
+
+    Also counts all that there are: fields, and ids of the table without one.
+    """
     tables = sorted(folder.rglob("*.csv"))
     if len(tables) != 1:
+        others = [path.name for path in sorted(folder.rglob("*.png"))]
         raise FileNotFoundError(
-            f"{folder} must hold CC_ID.png files, or raw channels and one CSV of id,label. "
-            f"Received: {len(tables)} CSV files and no CC_ID.png. See `--manual-dir` in the README."
+            f"{folder} must hold CC_ID.png files, CC from 00 to 12, or raw channels and one CSV of id,label. "
+            f"Received: {len(tables)} CSV files and no CC_ID.png{f', but {few(others)}' if others else ''}. "
+            "See `--manual-dir` in the README."
         )
-    labels = _read_labels(tables[0])
+    (table,) = tables
+    labels, seen = _read_labels(table, tally)
     fields = defaultdict(dict)
     for path in sorted([*folder.rglob("*.tif"), *folder.rglob("*.tif.gz")]):
         field, _, colour = path.name.removesuffix(".gz").removesuffix(".tif").rpartition("_")
         fields[field][colour.lower()] = path
     records = []
     for field, channels in fields.items():
-        group = field.split("_")[0]
-        missing = [c for c in COLOURS if c not in channels]
-        if missing or group not in labels:
-            reason = f"no {' and '.join(missing)} channel" if missing else f"its id {group} is not in {tables[0].name}"
-            tally.skip(f"{field}: {reason}")
-            continue
-        paths = [channels[colour] for colour in COLOURS]
-        records.append({"id": field, "label": labels[group], "group": group, "split": None, "paths": paths})
+        try:
+            records.append(_record(field, channels, labels))
+        except ValueError as error:
+            tally.skip(f"{field}: {error}")
+    absent = sorted(seen - {field.split("_")[0] for field in fields})
+    for group in absent:
+        tally.skip(f"{group} ({table.name}): it has no files")
     if not records:
         raise ValueError(
-            f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {tables[0].name}.{tally.why()}"
+            f"{folder} has no field with all of {', '.join(COLOURS)} and a label in {table.name}.{tally.why()}"
         )
-    return records
+    return records, len(fields) + len(absent)
 
 
-def _read_labels(table):
-    labels = {}
-    with open(table, newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            if not {"id", "label"} <= set(row):
-                raise ValueError(f"{table} must have the columns id and label. Received: {', '.join(row)}.")
-            name = row["label"].strip()
-            if name not in LOCALISATIONS and not (name.isdigit() and int(name) < len(LOCALISATIONS)):
-                raise ValueError(f"{table}: {name!r} is none of the 13 classes: {', '.join(LOCALISATIONS)}.")
-            # The id may be given with well and field; the first token is the antibody.
-            labels[row["id"].split("_")[0]] = int(name) if name.isdigit() else LOCALISATIONS.index(name)
-    return labels
+def _record(field, channels, labels):
+    group = field.split("_")[0]
+    missing = [colour for colour in COLOURS if colour not in channels]
+    if missing:
+        raise ValueError(f"no {' and no '.join(missing)} channel")
+    if group not in labels:
+        raise ValueError(f"its id {group} has no class in the table")
+    paths = [channels[colour] for colour in COLOURS]
+    return {"id": field, "label": labels[group], "group": group, "split": None, "paths": paths}
+
+
+def _read_labels(table, tally):
+    """Return {id: class} of the rows that are good, and the ids of all rows."""
+    labels, seen = {}, set()
+    for line, row in rows(table, ("id", "label")):
+        # The id may be given with well and field; the first token is the antibody.
+        name = row["id"].strip().split("_")[0]
+        try:
+            if not name:
+                raise ValueError("it has no id")
+            seen.add(name)
+            label = class_index(_one_class(row), LOCALISATIONS)
+            if labels.setdefault(name, label) != label:
+                raise ValueError(f"its id {name} has another class before")
+        except ValueError as error:
+            tally.skip(f"{row['id'] or 'a row'} ({table.name}, line {line}): {error}")
+    return labels, seen
+
+
+def _one_class(row):
+    if row[None]:
+        raise ValueError(f"more cells than columns, {row[None]}")
+    if not row["label"].strip():
+        raise ValueError("it has no class")
+    return row["label"].strip()

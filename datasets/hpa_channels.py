@@ -1,6 +1,5 @@
 """The files of the Human Protein Atlas challenge: four channels and a table of classes; and their colours."""
 
-import csv
 import os
 import re
 from collections import Counter, defaultdict
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import images
+from msrgan.datasets.table import class_index, rows
 from msrgan.datasets.tally import Tally
 
 COLOURS = ("red", "green", "blue", "yellow")
@@ -109,7 +109,7 @@ def find(folder: Path, tally: Tally) -> tuple[list[Record], int]:
         tally: told of what is left out, and why.
 
     Returns:
-        The images, and the number of ids in the table.
+        The images, and the number of all that there are: ids in the table or in the names of files.
 
     Raises:
         FileNotFoundError: there is no train.csv, or more than one.
@@ -123,8 +123,8 @@ def find(folder: Path, tally: Tally) -> tuple[list[Record], int]:
         )
     (table,) = tables
     records, seen, absent = [], set(), []
-    for line, row in _rows(table):
-        name = (row["Id"] or "").strip()
+    for line, row in rows(table, ("Id", "Target")):
+        name = row["Id"].strip()
         try:
             if not name:
                 raise ValueError("it has no id")
@@ -139,15 +139,16 @@ def find(folder: Path, tally: Tally) -> tuple[list[Record], int]:
         except ValueError as error:
             tally.skip(f"{name or 'a row'} ({table.name}, line {line}): {error}")
     # A part of the set may have been downloaded; its test images have no classes.
-    for names, what in ((absent, "files"), (sorted(set(files) - seen), f"a row in {table.name}")):
-        if names:
-            tally.skip(f"ids without {what} ({len(names)}): {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}")
+    for name in absent:
+        tally.skip(f"{name} ({table.name}): it has no files")
+    for name in sorted(set(files) - seen):
+        tally.skip(f"{name}: it has no row in {table.name}")
     if not records:
         raise ValueError(
             f"{folder} has no image with all of {', '.join(COLOURS)} (<id>_<colour>.png or .tif) and a class in "
             f"{table}. Received: {len(files)} ids with files, {len(seen)} in the table.{tally.why()}"
         )
-    return records, len(seen)
+    return records, len(seen | set(files))
 
 
 def parse_classes(target: str) -> tuple[int, ...]:
@@ -161,21 +162,13 @@ def parse_classes(target: str) -> tuple[int, ...]:
         parts = target.split()
     if not any(parts):
         raise ValueError("it has no class")
-    return tuple(sorted({_index(part) for part in parts}))
+    return tuple(sorted({class_index(part, CLASSES) for part in parts}))
 
 
 def rarest(records: list[Record]) -> Callable[[Record], int]:
     """Return the function from an image to that class of it which the fewest of these images have."""
     count = Counter(label for record in records for label in record.classes)
     return lambda record: min(record.classes, key=lambda label: (count[label], label))
-
-
-def _index(text):
-    if text in CLASSES:
-        return CLASSES.index(text)
-    if text.isascii() and text.isdigit() and int(text) < len(CLASSES):
-        return int(text)
-    raise ValueError(f"{text!r} is none of the {len(CLASSES)} classes, a name or a number from 0 on")
 
 
 def _list(folder):
@@ -205,21 +198,6 @@ def _channels(found):
 
 def _target(row):
     """Return the classes of a row, which must be in one cell."""
-    surplus = list(filter(str.strip, row.get(None, [])))
-    if surplus:
-        raise ValueError(f"more cells than columns, {', '.join(surplus)}. Several classes stand between spaces")
-    return row["Target"] or ""
-
-
-def _rows(table):
-    """Yield (line, {column: cell}) of every row, see `csv.DictReader`."""
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            if not {"Id", "Target"} <= set(columns):
-                raise ValueError(f"{table} must have the columns Id and Target. Received: {', '.join(columns)}.")
-            for row in reader:
-                yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{table} cannot be read as a table: {error}. Save it as CSV in UTF-8.") from error
+    if row[None]:
+        raise ValueError(f"more cells than columns, {row[None]}. Several classes stand between spaces")
+    return row["Target"]

@@ -10,31 +10,30 @@ import tensorflow as tf
 from msrgan import images
 from msrgan.datasets.folder import Item, choose, reader
 from msrgan.datasets.splits import SPLIT_FOLDERS
+from msrgan.files import few
 
 SIDES = ("lr", "hr")
-SHOWN = 5
 
 
 def is_paired(folder: Path) -> bool:
     """Tell whether a folder, or each of its `train/ val/ test/` folders, holds `lr/` and `hr/`.
 
     Raises:
-        ValueError: one of the two is missing, images lie beside them, or the folder of other images is called so:
-            `hr`, or with the word `lr` in its name.
+        ValueError: it is half so: one of the two is missing, images lie beside them, or there are none, and images
+            lie in a folder of a name like theirs: `hr` elsewhere, or with the word `lr` in it.
     """
     sides = _sides(folder)
     pairs = [path for found in sides.values() for path in found.values()]
     missing = [root / side for root, found in sides.items() for side in SIDES if side not in found]
     others = [place for place in _places(folder) if not any(map(place.is_relative_to, pairs))]
-    called_so = [place for place in others if any(map(_is_called_so, place.relative_to(folder).parts))]
-    if not pairs and not called_so:
+    alike = [place for place in others if any(map(_is_like_a_side, place.relative_to(folder).parts))]
+    if not pairs and not alike:
         return False
-    wrong = [f"no folder {path}" for path in missing] + [f"images in {path}" for path in called_so or others]
+    wrong = [f"no folder {path}" for path in missing] + [f"images in {path}" for path in alike or others]
     if wrong:
-        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise ValueError(
             f"Acquired pairs lie in folders lr and hr of {folder} or of each of its folders train, val and test, "
-            f"without an image beside them. Received: {', '.join(wrong[:SHOWN])}{more}. Rename or move them; to read "
+            f"without an image beside them. Received: {few(wrong)}. Rename or move them; to read "
             "plain images, name their folder itself."
         )
     return True
@@ -44,8 +43,8 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     """Read the pairs of a folder.
 
     An image in `lr/` and one in `hr/` make a pair where their paths below these folders are the same but for the
-    suffix. `lr/` and `hr/` lie in the folder itself, or in each of its `train`, `val` and `test` folders, or hold
-    these; splits are those of a plain folder (see `folder.load`).
+    suffix. `lr/` and `hr/` lie in each of its `train`, `val` and `test` folders, or in the folder itself, and may then
+    hold such folders; splits are those of a plain folder (see `folder.load`).
 
     Args:
         folder: see above.
@@ -59,8 +58,8 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
         with a file that cannot be read is skipped, with a warning.
 
     Raises:
-        ValueError: with the number of images without a partner (stderr names them all), if a split is empty, or if
-            labels are wanted.
+        ValueError: naming the first few images without a partner and the number of them (stderr names them all), if a
+            split is empty, or if labels are wanted.
     """
     if labels:
         raise ValueError(f"{folder} holds pairs in lr/ and hr/, which have no labels. Use a labelled set.")
@@ -84,12 +83,10 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
 
 
 def _sides(folder):
-    """Return {root: {"lr": path, "hr": path}} of the folder and its split folders, as far as they hold these two."""
-    found = defaultdict(dict)
-    for root in (folder, *_folders(folder, SPLIT_FOLDERS)):
-        for path in _folders(root, SIDES):
-            found[root][path.name.lower()] = path
-    return found
+    """Return {root: {"lr": path, "hr": path}} of the split folders that hold one of these, or else of the folder."""
+    roots = [root for root in _folders(folder, SPLIT_FOLDERS) if _folders(root, SIDES)] or [folder]
+    found = {root: {path.name.lower(): path for path in _folders(root, SIDES)} for root in roots}
+    return {root: sides for root, sides in found.items() if sides}
 
 
 def _folders(root, names):
@@ -105,8 +102,8 @@ def _places(folder):
         return []  # or all of them are behind links
 
 
-def _is_called_so(name):
-    """Tell whether a folder is called like one of a pair; "24 hr" are hours."""
+def _is_like_a_side(name):
+    """Tell whether a folder has a name like one of a pair; "24 hr" are hours."""
     return name.lower() == "hr" or "lr" in re.split(r"[^a-z]|x\d", name.lower())
 
 
@@ -131,7 +128,7 @@ def _items(folder):
     if violations:
         raise ValueError(
             f"Every image of lr/ needs one of hr/ of the same name, and the reverse. Received: {len(violations)} "
-            f"of {folder} without, named above. Add the missing images or remove these."
+            f"of {folder} without: {few(violations)}. Add the missing images or remove these."
         )
     return items, partners
 

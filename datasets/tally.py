@@ -1,18 +1,21 @@
 """What a preparation kept and what it had to leave out, said in words."""
 
+import itertools
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from msrgan.datasets.copies import Copied
+from msrgan.files import few
 
 # Of one kind on stderr, and of all kinds in an error.
 SHOWN, IN_ERROR = 5, 3
 
 
 class Tally:
-    """Name at once what is skipped while a set is prepared, the first few of a kind, and the numbers at the end.
+    """Name what is skipped while a set is prepared: at once the first few of a kind, at the end the numbers.
 
     Args:
         name: of the set.
@@ -20,7 +23,7 @@ class Tally:
     Attributes:
         skipped: number of raw images left out.
         found: number of all raw images, to be set where each makes one example. What is missing at the end was skipped:
-            what a copy of the tally counts, which Apache Beam makes, does not come back.
+            what a copy of the tally in another process counts, as under Apache Beam, does not come back.
     """
 
     def __init__(self, name: str):
@@ -46,18 +49,20 @@ class Tally:
 
     def why(self) -> str:
         """Say of the first few what was left out, and why: the end of an error message, empty if nothing was."""
-        reasons = sum(self._reasons.values(), self._unread)
-        first = "; ".join(reason.rstrip(".") for reason in reasons[:IN_ERROR])
-        more = f"; and {len(reasons) - IN_ERROR} more" if len(reasons) > IN_ERROR else ""
-        return f" Skipped: {first}{more}." if reasons else ""
+        reasons = [reason.rstrip(".") for reason in [*self._unread, *self._said()]]
+        return f" Skipped: {few(reasons, IN_ERROR)}." if reasons else ""
 
-    def report(self, kept: int):
-        """Print the counts."""
-        for first, *others in self._reasons.values():
-            if len(others) >= SHOWN:
-                print(f"warning: skipped {len(others) + 1 - SHOWN} more like {first}", file=sys.stderr)
+    def report(self, kept: int, file: Path):
+        """Print the counts, and write what was skipped into a file if it was not all said."""
+        where = ""
+        if any(len(alike) > SHOWN for alike in self._reasons.values()):
+            file.write_text("".join(f"{reason}\n" for reason in self._said()), encoding="utf-8")
+            where = f", all named in {file.name} beside it"
         skipped = self.skipped if self.found is None else self.found - kept
-        print(f"{self.name}: {kept} examples prepared, {skipped} raw images skipped", file=sys.stderr)
+        print(f"{self.name}: {kept} examples prepared, {skipped} raw images skipped{where}", file=sys.stderr)
+
+    def _said(self):
+        return itertools.chain.from_iterable(self._reasons.values())
 
 
 class Tallied(Copied):
@@ -66,9 +71,9 @@ class Tallied(Copied):
     def _download_and_prepare(self, *args, **kwargs):
         self._tally = Tally(self.name)
         super()._download_and_prepare(*args, **kwargs)
-        self._tally.report(self.info.splits.total_num_examples)
+        self._tally.report(self.info.splits.total_num_examples, Path(self.data_path) / "skipped.txt")
 
 
 def _kind(reason):
-    """Return the rule that a reason names: its words, without files and numbers."""
-    return " ".join(word for word in reason.split() if word.isalpha())
+    """Return the rule that a reason "FILE: RULE" names: its words, without names and numbers."""
+    return " ".join(word for word in reason.split(": ", 1)[-1].split() if word.isalpha())

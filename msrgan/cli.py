@@ -75,6 +75,7 @@ def _parser():
     upscale.add_argument("input", type=Path, metavar="IN", help="image file, or folder of any depth")
     upscale.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder to write")
     upscale.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
+    upscale.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
     upscale.add_argument("--tile", type=positive, default=256, help="input pixels a side done at once (default: 256)")
     upscale.add_argument("--overlap", type=count, help="context of a tile (default: what the model needs)")
     upscale.set_defaults(run=_upscale)
@@ -117,7 +118,7 @@ def _upscale(arguments):
     from msrgan import inference
     from msrgan.files import writable_folder
 
-    model = inference.load(arguments.model)
+    model = inference.load(arguments.model, scale=arguments.scale)
     tiles = {"tile": arguments.tile, "overlap": arguments.overlap}
     # An option that does not suit the model is told once, before the first file.
     inference.upscale(model, np.zeros((1, 1, model.channels or 1), np.uint8), **tiles)
@@ -191,7 +192,10 @@ def _print_summary(summary, out):
     for method in summary["psnr"]:
         means = [column[method]["mean"] for column in columns.values()]
         print(f"{method:9}" + "".join(f"{'' if mean is None else f'{mean:.5g}':>16}" for mean in means))
-    print(f"better than bicubic: {summary['better_than_bicubic']:.0%} of the images; see {out}")
+    seconds = summary["seconds"]["model"]["median"]
+    print(
+        f"better than bicubic: {summary['better_than_bicubic']:.0%} of the images; {seconds:.2g} s an image; see {out}"
+    )
     for name, shift in summary["displaced"].items():
         warn(displaced(name, shift))
     for name, reason in summary["skipped"].items():

@@ -36,7 +36,7 @@ class UnreadableImageError(ValueError):
 def list_images(folder: str | os.PathLike) -> list[Path]:
     """Lists the image files below a folder, at any depth, sorted.
 
-    Hidden files are left out, and so is a `labels` or `masks` folder that stands beside an `images` folder:
+    Hidden files are left out, and so is a `labels` or `masks` folder beside a folder `images` or `hr`:
     label maps are not images.
 
     Raises:
@@ -51,7 +51,7 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
     found = []
     for parent, folders, files in os.walk(folder):
         names = {name.lower() for name in folders}
-        skipped = _MASK_FOLDERS if "images" in names else ()
+        skipped = _MASK_FOLDERS if {"images", "hr"} & names else ()
         folders[:] = [f for f in folders if not f.startswith(".") and f.lower() not in skipped]
         found += [Path(parent, f) for f in files if f.lower().endswith(SUFFIXES) and not f.startswith(".")]
     if not found:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import images, tiling
-from msrgan.files import atomic_folder, found
+from msrgan.files import atomic_folder, contents
 from msrgan.networks import fold_batch_norm, receptive_radius
 
 METADATA = "msrgan.json"
@@ -104,7 +104,7 @@ def load(path: str | os.PathLike, *, scale: int | None = None) -> Upscaler:
     path = path / "model" if (path / "model").is_dir() else path
     if not (path / "saved_model.pb").is_file():
         raise FileNotFoundError(
-            f"{path}: there is no exported model. Found: {found(path)}. Name the folder of a finished run of "
+            f"{path}: there is no exported model. Found: {contents(path)}. Name the folder of a finished run of "
             f"train_srgan.py, or {', '.join(_INTERPOLATIONS)}"
         )
     try:

@@ -23,7 +23,7 @@ LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png", "scores.
 # What may differ between the start of a run and its continuation: it changes nothing computed before.
 FREE = {
     *("out", "resume", "checkpoint_every", "data_dir", "manual_dir", "cache_gb", "jit"),
-    *("steps", "epochs", "patience", "learning_rate", "pretrain_learning_rate", "decay"),
+    *("steps", "epochs", "patience", "learning_rate", "discriminator_learning_rate", "pretrain_learning_rate", "decay"),
 }
 # What counts only from the first step of the GAN on; null until then.
 LATER = GAN_ONLY | {"features"}

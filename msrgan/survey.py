@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.registration import phase_cross_correlation
 
 from msrgan import images as files
+from msrgan.files import few
 
 TOLERANCE = 0.5  # LR pixels
 
@@ -114,37 +114,36 @@ def check_patch(found: Survey, patch: int) -> None:
         )
 
 
-def check_pairs(parts: Iterable[Survey], scale: int, *, quiet: bool = False) -> None:
-    """Check acquired pairs, if a set has them: sizes, channels, and whether they show the same field.
+def check_pairs(found: Survey, scale: int, *, quiet: bool = False) -> None:
+    """Check acquired pairs: sizes, channels, and whether they show the same field.
 
     Every pair of a wrong size, and every pair that is displaced by more than half an LR pixel in either direction, is
     named on stderr.
 
     Args:
-        parts: of the set; all are checked before the error.
+        found: the set.
         scale: enlargement.
         quiet: write nothing on stderr.
 
     Raises:
-        ValueError: with the number of pairs whose LR image is not exactly 1/scale of the HR image, or has other
-            channels.
+        ValueError: naming the first few pairs whose LR image is not exactly 1/scale of the HR image, or has other
+            channels, and the number of them.
     """
 
     def warn(text):
         if not quiet:
             print(f"warning: {text}", file=sys.stderr)
 
-    pairs = [pair for part in parts for pair in part.pairs]
-    wrong = [pair for pair in pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
-    for pair in wrong:
-        lr, hr = ("x".join(map(str, shape)) for shape in (pair.lr, pair.hr))
-        warn(f"the LR image is not 1/{scale} of the HR image: {pair.id} ({lr} of {hr})")
+    wrong = [pair for pair in found.pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
     if wrong:
+        shapes = [f"{p.id} ({'x'.join(map(str, p.lr))} of {'x'.join(map(str, p.hr))})" for p in wrong]
+        for shape in shapes:
+            warn(f"the LR image is not 1/{scale} of the HR image: {shape}")
         raise ValueError(
             f"An LR image has exactly 1/{scale} of the sides of its HR image, and its channels. Received: {len(wrong)} "
-            f"of {len(pairs)} pairs that have not, named above. Use their --scale, or crop them."
+            f"of {len(found.pairs)} pairs that have not: {few(shapes)}. Use their --scale, or crop them."
         )
-    for pair in pairs:
+    for pair in found.pairs:
         if is_displaced(pair.shift):
             warn(displaced(pair.id, pair.shift))
 

@@ -44,12 +44,15 @@ TRAINING = {
     "vgg": "runs/vgg",
     "vgg_layers": ("block1_conv2_act", "block2_conv2_act", "block3_conv4_act", "block4_conv4_act", "block5_conv4_act"),
     "learning_rate": 1e-4,
+    "discriminator_learning_rate": None,  # that of the generator
     "pretrain_learning_rate": 3e-4,
     "decay": (),
     "adam_beta_2": 0.999,
 }
 # What only a system with a discriminator has.
-GAN_ONLY = {"alpha", "beta", "gamma", "content_loss", "vgg", "vgg_weights", "vgg_layers"}
+GAN_ONLY = {
+    *("alpha", "beta", "gamma", "content_loss", "vgg", "vgg_weights", "vgg_layers", "discriminator_learning_rate"),
+}
 _RESNET = {
     "filters": 64,
     "blocks": 16,
@@ -69,6 +72,8 @@ def _srresnet(*, batch_norm, **arguments):
 def _msrgan(*, filters, scale, upsample, widths, **arguments):
     # Only the thesis's first upsampling is four times as wide as the body: its second leaves filters / 4.
     if upsample == "subpixel" and not widths:
+        if filters % 4 and scale > 2:
+            raise ValueError(f"msrgan has --filters that are a multiple of 4, or --widths. Received: {filters}.")
         widths = (4 * filters,) + (filters,) * (scale.bit_length() - 2)
     thesis = {"kernel": 3, "use_bias": False, "stem_activation": "leaky_relu"}
     return _srresnet(filters=filters, scale=scale, upsample=upsample, widths=widths, **thesis, **arguments)
@@ -209,6 +214,7 @@ def build(
         beta=chosen.beta,
         gamma=chosen.gamma,
     )
-    d_rates = learning_rates(chosen.learning_rate, steps, decay=chosen.decay)
+    d_rate = chosen.discriminator_learning_rate
+    d_rates = learning_rates(chosen.learning_rate if d_rate is None else d_rate, steps, decay=chosen.decay)
     model.compile(objective, optimizer, adam(d_rates, beta_2=chosen.adam_beta_2))
     return model

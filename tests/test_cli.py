@@ -55,6 +55,12 @@ def test_the_output_is_a_file_or_a_folder(folder, tmp_path):
         )
 
 
+def test_interpolation_has_a_scale(folder, tmp_path):
+    arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path), "--model", "bicubic", "--scale", "2"]
+    assert cli.main(arguments) == 0
+    assert images.read(tmp_path / "a.png").shape[0] == 2 * images.read(folder / "a.png").shape[0]
+
+
 def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
     (folder / "bad.png").write_bytes((folder / "a.png").read_bytes()[:300])
     Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(folder / "nan.tif")
@@ -215,6 +221,11 @@ def test_command_turns_errors_of_the_user_into_one_line(capsys):
             tf.errors.UnknownError(None, None, "PermissionError: [Errno 13] Permission denied: 'a.tif'\nTraceback ..."),
             2,
             "msrgan: error: [Errno 13] Permission denied: 'a.tif'",
+        ),
+        (
+            tf.errors.DataLossError(None, None, "corrupted record at 12"),
+            2,
+            "msrgan: error: a prepared copy is damaged, delete it and prepare it again: corrupted record at 12",
         ),
     ]:
         assert cli.command(raising(error)) == code

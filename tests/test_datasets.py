@@ -329,12 +329,66 @@ def test_cyto2017_asks_for_the_right_bit_depth(raw_channels, tmp_path):
         cyto(raw_channels, tmp_path / "tfds")
 
 
-def test_cyto2017_names_unknown_classes_and_missing_files(raw_channels, tmp_path):
-    (raw_channels / "labels.csv").write_text("id,label\n11,Lysosome\n")
-    with pytest.raises(ValueError, match="'Lysosome' is none of the 13 classes"):
+def test_cyto2017_names_bad_channels_and_rows_and_goes_on(raw_channels, tmp_path, capfd):
+    def plane(field, colour, size, dtype):
+        image = spots(1, size=size, channels=1, dtype=dtype)[..., 0]
+        tifffile.imwrite(raw_channels / f"{field}_{colour}.tif", image)
+
+    rows = ["id,label", "11,Golgi apparatus", "22_B2,10", "33,3", "44,3"]  # and no field is good but those of 11 and 22
+    rows += ["55,Lysosome", "66", "77,13", "88,3", "99,5", ",5", "11_A1_2,4", "33,3,5"]
+    (raw_channels / "labels.csv").write_text("\n".join(rows))
+    for field in ("33_C1_2", "33_C1_3", "55_D1_1", "66_D1_1", "77_D1_1", "88_D1_1"):
+        for colour in ("red", "green", "blue"):
+            plane(field, colour, 64, np.uint16)
+    plane("33_C1_1", "green", 48, np.uint16)
+    for colour in ("red", "green", "blue"):
+        plane("88_D1_1", colour, 64, np.uint8)
+    found = cyto(raw_channels, tmp_path / "tfds", config="16bit")
+    assert ids(found) == ["11_A1_1", "11_A1_2", "22_B2_1", "33_C1_2", "33_C1_3", "44_C1_1"]
+    assert {e["label"] for e in found if e["group"] == b"11"} == {3}
+    said = capfd.readouterr().err
+    for message in (
+        "skipped 55 (labels.csv, line 6): 'Lysosome' is none of the 13 classes",
+        "skipped 66 (labels.csv, line 7): it has no class",
+        "skipped 77 (labels.csv, line 8): '13' is none of the 13 classes",
+        "skipped a row (labels.csv, line 11): it has no id",
+        "skipped 11_A1_2 (labels.csv, line 12): its id 11 has another class before",
+        "skipped 33 (labels.csv, line 13): more cells than columns, 5",
+        "skipped 22_B2_9: no blue channel",
+        "skipped 55_D1_1: its id 55 has no class in the table",
+        f"skipped 33_C1_1: {raw_channels}/33_C1_1_green.tif is (48, 48) uint16, {raw_channels}/33_C1_1_red.tif is not",
+        f"skipped 88_D1_1: {raw_channels}/88_D1_1_red.tif has uint8 pixels, others have uint16",
+        "skipped 99 (labels.csv): it has no files",
+        # Fields of 22, 33, 55, 66, 77 and 88, and the id without one.
+        "cyto2017: 6 examples prepared, 7 raw images skipped",
+    ):
+        assert message in said, message
+
+
+def test_cyto2017_names_prepared_images_of_no_class(tmp_path, capfd):
+    for k in range(6):
+        write(tmp_path / "raw" / "train" / f"00_{k}.png", spots(k, size=8))
+    for name in ("train/13_9.png", "train/overview.png", "test/00_5.png"):
+        write(tmp_path / "raw" / name, spots(7, size=8))
+    (tmp_path / "raw" / "train" / "._00_5.png").write_bytes(b"what macOS leaves behind")
+    assert len(cyto(tmp_path / "raw", tmp_path / "tfds")) == 6
+    said = capfd.readouterr().err
+    for name in ("13_9.png", "overview.png"):
+        assert f"{name}: a prepared image is named CC_ID.png, CC its class from 00 to 12" in said
+    assert f"train/00_5.png: has the name of {tmp_path}/raw/test/00_5.png" in said
+    assert "cyto2017: 6 examples prepared, 3 raw images skipped" in said
+
+
+def test_cyto2017_of_which_nothing_is_left_is_an_error(raw_channels, tmp_path):
+    (raw_channels / "labels.csv").write_text("id,label\n11,Lysosome\n22\n")
+    with pytest.raises(ValueError, match="no field with all of .*Skipped: 11 .labels.csv, line 2.: 'Lysosome' is none"):
+        cyto(raw_channels, tmp_path / "tfds", config="16bit")
+    (raw_channels / "labels.csv").write_text("id,class\n11,3\n")
+    with pytest.raises(ValueError, match="labels.csv must have the columns id and label. Received: id, class."):
         cyto(raw_channels, tmp_path / "tfds", config="16bit")
     (raw_channels / "labels.csv").unlink()
-    with pytest.raises(FileNotFoundError, match="CC_ID.png files, or raw channels and one CSV"):
+    write(raw_channels / "13_9.png", spots(1, size=8))
+    with pytest.raises(FileNotFoundError, match=r"CC_ID.png .* one CSV of id,label. .*0 CSV.*, but 13_9.png."):
         cyto(raw_channels, tmp_path / "tfds", config="16bit")
     with pytest.raises(FileNotFoundError, match="--manual-dir must name the folder of its raw files"):
         cyto(tmp_path / "nowhere", tmp_path / "tfds")
@@ -342,7 +396,7 @@ def test_cyto2017_names_unknown_classes_and_missing_files(raw_channels, tmp_path
 
 def test_cyto2017_needs_enough_for_three_splits(tmp_path):
     write(tmp_path / "raw" / "00_1.png", spots(1, size=96))
-    with pytest.raises(ValueError, match="too few images for a validation and a test split"):
+    with pytest.raises(ValueError, match="too few readable images for a validation and a test split"):
         cyto(tmp_path / "raw", tmp_path / "tfds")
 
 

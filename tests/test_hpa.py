@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from functools import partial
 
 import cv2
 import keras
@@ -220,7 +221,7 @@ def test_options_have_known_values(option, prepared):
 
 @pytest.mark.parametrize("seed", [2**31, -(2**31), 10**30])
 def test_whole_numbers_have_a_limit(seed, prepared):
-    with pytest.raises(ValueError, match=f"hpa:seed is a whole number up to 2147483647. Received: {seed}"):
+    with pytest.raises(ValueError, match=f"hpa:seed lies between -2147483647 and 2147483647. Received: {seed}"):
         read(f"hpa:level=random,seed={seed}", data_dir=prepared)
     assert len(read("hpa:level=random,seed=2147483647", "test", data_dir=prepared)) == 4
 
@@ -255,9 +256,9 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, capfd):
         f"{IDS[6]} (train.csv, line 8): 'Lysosome' is none of the 28 classes",
         f"{IDS[7]} (train.csv, line 9): it has no class",
         f"{IDS[8]} (train.csv, line 15): its id occurs before",
-        "ids without files (1): absent",
-        "ids without a row in train.csv (1): extra",
-        "hpa: 10 examples prepared, 9 raw images skipped",
+        "skipped absent (train.csv): it has no files",
+        "skipped extra: it has no row in train.csv",
+        "hpa: 10 examples prepared, 10 raw images skipped",  # a row that repeats an id is no image
     ):
         assert message in err, message
 
@@ -310,7 +311,7 @@ def test_rows_that_do_not_fit_the_columns_are_named(tmp_path, capfd):
         "warning: skipped a row (train.csv, line 2): it has no id",
         f"warning: skipped {IDS[1]} (train.csv, line 3): more cells than columns, 25,  7. Several classes",
         f"warning: skipped {IDS[3]} (train.csv, line 5): it has no class",
-        "hpa: 9 examples prepared, 2 raw images skipped",
+        "hpa: 9 examples prepared, 3 raw images skipped",  # the first, whose row has no id, too
         f"warning: skipped {IDS[0]} (train.csv, line 2): more cells than columns, 25. Several classes",
         f"warning: skipped {IDS[1]} (train.csv, line 3): it has no class",
     ):
@@ -377,6 +378,22 @@ def test_beam_runs_in_this_process_unless_a_runner_is_named(monkeypatch):
     assert (type(config.beam_runner).__name__, config.manual_dir) == ("FnApiRunner", "raw")
     assert config.beam_options.get_all_options()["direct_num_workers"] == 1
     assert beam.in_process(tfds.download.DownloadConfig(beam_runner="DataflowRunner")).beam_runner == "DataflowRunner"
+
+
+def test_what_beam_calls_in_this_process_counts_and_shows_a_bar(monkeypatch, capfd):
+    apache_beam = pytest.importorskip("apache_beam")
+    monkeypatch.setattr(beam.tqdm_utils, "tqdm", partial(beam.tqdm_utils.tqdm, mininterval=0))
+    made = []
+
+    def make(record):
+        made.append(record)
+        return [(record, {})] if record != "b" else []
+
+    config = beam.in_process(None)
+    with apache_beam.Pipeline(config.beam_runner, config.beam_options) as pipeline:
+        _ = pipeline | beam.examples("abc", make, beam=True)
+    assert sorted(made) == ["a", "b", "c"]
+    assert "Preparing: 100%" in capfd.readouterr().err
 
 
 def test_examples_without_beam_are_made_one_after_the_other():

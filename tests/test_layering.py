@@ -84,8 +84,8 @@ def test_msrgan_imports_downwards(name):
 
 # `python -m msrgan.datasets` is a command, as high as msrgan.cli.
 @pytest.mark.parametrize("name", sorted(m for m in MODULES if m.startswith("msrgan.datasets") and "__" not in m))
-def test_datasets_know_images_only(name):
-    allowed = ("msrgan.datasets", "msrgan.images", "msrgan.spec")
+def test_datasets_know_images_and_files_only(name):
+    allowed = ("msrgan.datasets", "msrgan.images", "msrgan.files", "msrgan.spec")
     assert all(other.startswith(allowed) for other in imports(name)), imports(name)
 
 

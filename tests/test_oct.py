@@ -157,7 +157,7 @@ def test_the_first_scans_that_cannot_be_read_are_named(tmp_path):
     for k in range(9):
         (tmp_path / "raw" / f"CNV-{k}-1.jpeg").write_bytes(b"")
     write(tmp_path / "raw" / "scan.png", scan(1))
-    with pytest.raises(ValueError, match="too few readable scans.*three patients. Skipped: .*; and 7 more.$") as error:
+    with pytest.raises(ValueError, match="too few readable scans.*three patients. Skipped: .* and 7 more.$") as error:
         read(tmp_path / "raw", tmp_path)
     assert str(error.value).count("cannot be read as an image (empty file)") == 3
 

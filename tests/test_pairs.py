@@ -12,6 +12,7 @@ import tensorflow as tf
 import tifffile
 from conftest import spots
 
+import train_srgan
 from msrgan import cli, datasets, images, inference
 from msrgan.evaluation import evaluate
 from msrgan.evaluation.validation import Validation
@@ -107,7 +108,7 @@ def test_images_without_a_partner_are_named_and_counted(folder, capsys):
     images.write(folder / "hr" / "field6.tif", blocky(6))
     with pytest.raises(ValueError) as error:
         datasets.load(folder, "train")
-    assert f"Received: 3 of {folder} without, named above" in str(error.value)
+    assert f"Received: 3 of {folder} without: " in str(error.value)
     assert "\n" not in str(error.value)
     assert capsys.readouterr().err.splitlines() == [
         f"warning: {folder}/lr/field5.png (no partner in hr/)",
@@ -127,6 +128,7 @@ def test_images_without_a_partner_are_named_and_counted(folder, capsys):
         ("fields/A/lr/a fields/A/hr/a", "images in {0}/fields/A/hr, images in {0}/fields/A/lr"),
         ("train/lr/a train/hr/a val/a", "images in {}/val"),
         ("train/lr/a train/hr/a val/hr/a", "no folder {}/val/lr"),
+        ("train/lr/a train/hr/a lr/train/a hr/train/a", "images in {0}/hr/train, images in {0}/lr/train"),
         ("lr/a hr/a overview", "images in {}"),
         (
             "lr/a hr/a 1/b 2/b 3/b 4/b 5/b 6/b 7/b",
@@ -140,6 +142,11 @@ def test_half_pairs_are_no_plain_images(tmp_path, files, wrong):
     with pytest.raises(ValueError, match="Acquired pairs lie in folders lr and hr of") as error:
         datasets.load(tmp_path, "train")
     assert f"without an image beside them. Received: {wrong.format(tmp_path)}. Rename" in str(error.value)
+
+
+def test_masks_may_lie_beside_pairs(folder):
+    images.write(folder / "masks" / "field0.png", blocky(0))
+    assert len(read(folder)) == 8
 
 
 def test_names_of_other_folders_may_look_like_those_of_pairs(tmp_path):
@@ -187,13 +194,12 @@ def test_pairs_have_no_labels(folder):
 
 def test_sizes_and_channels_are_checked(folder, capsys):
     found = survey(datasets.load(folder, "all"))
-    check_pairs([found], 2)
+    check_pairs(found, 2)
     with pytest.raises(ValueError, match="exactly 1/4 of the sides.* Received: 8 of 8 pairs .*. Use their --scale"):
-        check_pairs([found], 4, quiet=True)
+        check_pairs(found, 4, quiet=True)
     assert capsys.readouterr().err == ""
-    parts = [survey(datasets.load(folder, split)) for split in ("train", "validation")]
-    with pytest.raises(ValueError, match="Received: 8 of 8 pairs that have not, named above."):
-        check_pairs(parts, 4)
+    with pytest.raises(ValueError, match="Received: 8 of 8 pairs that have not: .* and 3 more. Use"):
+        check_pairs(found, 4)
     lines = capsys.readouterr().err.splitlines()
     assert sorted(lines) == [
         f"warning: the LR image is not 1/4 of the HR image: field{k}.png (16x16x1 of 32x32x1)" for k in range(8)
@@ -201,7 +207,7 @@ def test_sizes_and_channels_are_checked(folder, capsys):
     images.write(folder / "lr" / "field1.png", blocky(0)[:15, :16])
     images.write(folder / "lr" / "field2.png", np.dstack([blocky(k)[:16, :16] for k in range(3)]))
     with pytest.raises(ValueError, match="Received: 2 of 8 pairs") as error:
-        check_pairs([survey(datasets.load(folder, "all"))], 2)
+        check_pairs(survey(datasets.load(folder, "all")), 2)
     assert "\n" not in str(error.value)
     assert {line.rpartition(": ")[2] for line in capsys.readouterr().err.splitlines()} == {
         "field1.png (15x16x1 of 32x32x1)",
@@ -209,8 +215,16 @@ def test_sizes_and_channels_are_checked(folder, capsys):
     }
 
 
+def test_pairs_of_the_test_split_are_checked_before_training(tmp_path, capsys):
+    for split, scale in (("train", 2), ("val", 2), ("test", 4)):
+        write_pairs(tmp_path / "set" / split, make_pairs(2, scale=scale))
+    arguments = ["--data", str(tmp_path / "set"), "--scale", "2", "--vgg", "none", "--patch-size", "16"]
+    assert train_srgan.main([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert "Received: 2 of 6 pairs that have not: test/field" in capsys.readouterr().err
+
+
 def test_plain_sets_have_no_pairs_to_check(image_folder):
-    check_pairs([survey(datasets.load(image_folder, "all"))], 4)
+    check_pairs(survey(datasets.load(image_folder, "all")), 4)
 
 
 def test_the_fingerprint_counts_the_lr_images_too(folder):
@@ -259,9 +273,9 @@ def test_displaced_pairs_are_named(tmp_path, capsys):
     }
     write_pairs(tmp_path, pairs)
     found = survey(datasets.load(tmp_path, "all"))
-    check_pairs([found], 4, quiet=True)
+    check_pairs(found, 4, quiet=True)
     assert capsys.readouterr().err == ""
-    check_pairs([found], 4)
+    check_pairs(found, 4)
     (line,) = capsys.readouterr().err.splitlines()
     found = re.fullmatch(r"warning: bad.png: the LR image is displaced by \((.*), \+0.00\) LR pixels .*", line)
     assert float(found.group(1)) == pytest.approx(-0.75, abs=0.1)
@@ -291,7 +305,7 @@ def test_crops_of_acquired_pairs_are_registered(crop, dtype, channels, tmp_path)
     """The LR images are exact reductions of the HR images, and so must be their crops."""
     write_pairs(tmp_path, make_pairs(3, dtype=dtype, channels=channels))
     found = survey(datasets.load(tmp_path, "all"))
-    check_pairs([found], 2)
+    check_pairs(found, 2)
     batches = sr_pairs(
         found.images, patch=12, batch=4, degradation=None, seed=1, scale=2, crop=crop, normalization="range"
     )

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 import tifffile
 
 from msrgan import datasets, images
-from msrgan.datasets import slides, tissue
+from msrgan.datasets import slides
 from msrgan.datasets.slides import background_fraction, tiles
 from msrgan.datasets.tissue import Tissue
 
@@ -234,19 +234,24 @@ def test_bad_sources_are_named_and_the_others_go_on(screenshots, tmp_path, capfd
         assert expected in warnings
 
 
-def test_a_source_that_turns_out_damaged_keeps_the_tiles_before(screenshots, tmp_path, monkeypatch, capfd):
-    def damaged(path, **options):
-        for number, found in enumerate(tiles(path, **options)):
-            if path.name == "organ2.png" and number == 3:
-                raise images.UnreadableImageError(f"{path}: damaged or truncated after row 0")
-            yield found
-
-    monkeypatch.setattr(tissue, "tiles", damaged)
-    found = read(screenshots, tmp_path)
-    assert len(found) == 5 * 16 + 3
+@pytest.mark.parametrize("beam", ["off", "on"])
+def test_a_source_that_turns_out_damaged_keeps_the_tiles_before(beam, screenshots, tmp_path, capfd):
+    pytest.importorskip("tiffslide")
+    if beam == "on":
+        pytest.importorskip("apache_beam")
+    path = pyramid(screenshots / "scan.tif", texture(7), photometric="rgb")
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        start, size = page.dataoffsets[12], page.databytecounts[12]  # the first block of the fourth row
+    data = bytearray(path.read_bytes())
+    data[start : start + size] = bytes(size)
+    path.write_bytes(data)
+    found = read(screenshots, tmp_path, options=f"tile=64,stride=48,beam={beam}")
+    # Of the rows from 0, 48, 96 and 144, the last ends beyond row 192.
+    assert len(found) == 6 * 16 + 3 * 4
     said = capfd.readouterr().err
-    assert "organ2.png: damaged or truncated after row 0; the tiles above are kept" in said
-    assert "83 examples prepared, 1 raw images skipped" in said
+    assert "scan.tif: damaged or truncated after row 144; the tiles above are kept" in said
+    assert "108 examples prepared, 1 raw images skipped" in said
 
 
 def test_too_few_sources_are_an_error(tmp_path):

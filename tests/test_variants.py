@@ -91,6 +91,25 @@ def test_settings_are_the_published_ones_until_flags_override_them():
     assert ignored == []
 
 
+@pytest.mark.parametrize(("rate", "expected"), [(None, 1e-4), (1e-3, 1e-3), (0.0, 0.0)])
+def test_rate_of_the_discriminator(rate, expected):
+    variant = VARIANTS["msrgan"]
+    training = settings(variant, {"discriminator_learning_rate": rate})[1]
+    images = {"channels": 1, "scale": 4, "offset": 0.0, "patch": 32}
+    model = build(variant, tiny(variant), training, **images, features=None, pretrain_steps=0, steps=9)
+    rates = [float(o.learning_rate) for o in (model.generator_optimizer, model.discriminator_optimizer)]
+    assert rates == pytest.approx([1e-4, expected])
+
+
+def test_filters_of_msrgan_are_a_multiple_of_four():
+    generator = VARIANTS["msrgan"].generator
+    sizes = tiny(VARIANTS["msrgan"]) | {"filters": 6}
+    with pytest.raises(ValueError, match="--filters that are a multiple of 4, or --widths. Received: 6"):
+        generator(channels=1, scale=4, **sizes)
+    assert generator(channels=1, scale=4, **sizes | {"widths": (8, 8)}).output_shape == (None, None, None, 1)
+    assert generator(channels=1, scale=2, **sizes).output_shape == (None, None, None, 1)
+
+
 def test_what_a_variant_lacks_is_told():
     chosen = {"filters": 8, "widths": (8, 8), "beta": 0.1, "alpha": 2.0, "dropout": None}
     sizes, training, ignored = settings(VARIANTS["srcnn"], chosen)

@@ -74,6 +74,12 @@ def test_layer_names_before_and_after_the_activation(vgg):
     assert np.min(before) < 5 * np.min(after) * 0.99
 
 
+@pytest.mark.parametrize("name", ["fc1", "flatten", "block1_pool", "block1_conv1_bn"])
+def test_features_are_those_of_convolutions(vgg, name):
+    with pytest.raises(ValueError, match=f"must name layers of .* Received: '{name}'. They are: .'block1_conv1', "):
+        features.micro(vgg, layers=(name,))
+
+
 def test_micro_takes_images_of_any_size_and_repeats_grey_ones(vgg):
     extract = features.micro(vgg)
     grey = images(1, 40, 52, 1)
@@ -133,12 +139,12 @@ def test_missing_network_and_unknown_layer_are_named(vgg, tmp_path):
 
 def test_a_file_that_is_no_mini_vgg19_is_named(tmp_path):
     (tmp_path / "vgg.keras").write_text("hello")
-    with pytest.raises(ValueError, match=r"must be the vgg.keras of train_vgg.py. Found: a file that cannot be read"):
+    with pytest.raises(ValueError, match="must be the vgg.keras of train_vgg.py. It cannot be read"):
         features.micro(tmp_path)
     image = keras.Input((None, None, 3))
     other = keras.Model(image, keras.layers.Conv2D(3, 3)(image), name="sharpener")
     other.save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match="other.keras must be .* Found: the network sharpener without block1_conv2"):
+    with pytest.raises(ValueError, match="of sharpener. Received: 'block1_conv2_act'"):
         features.micro(tmp_path / "other.keras")
 
 

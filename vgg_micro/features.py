@@ -4,16 +4,18 @@ mini-VGG19 (``micro``) and ImageNet VGG19 (``imagenet``) are interchangeable: ea
 """
 
 import hashlib
+import re
 from pathlib import Path
 
 import keras
 from keras import ops
 
-from msrgan.files import found
+from msrgan.files import contents
 from msrgan.networks.folding import fold_batch_norm
 from vgg_micro.network import CONVOLUTIONS
 
 # The last activation of each of the five groups, as in the thesis.
+_LAYER = re.compile(r"block\d_conv\d(_act)?")
 LAST_ACTIVATIONS = tuple(f"block{b}_conv{n}_act" for b, n in enumerate(CONVOLUTIONS, start=1))
 
 # Mean of ImageNet in the order blue, green, red, 0..255: the preprocessing VGG19 was trained with.
@@ -111,10 +113,11 @@ def imagenet(weights="imagenet", *, layers=("block5_conv4",)):
 def _trunk(model, names):
     """Return the part of a network that leads to the named layers; batch norm is part of its convolution."""
     known = [layer.name for layer in model.layers]
+    usable = [name for name in known if _LAYER.fullmatch(name)]
     outputs = []
     for name in names:
-        if name not in known:
-            raise ValueError(f"layers must name layers of {model.name}. Received: {name!r}. They are: {known}.")
+        if name not in usable:
+            raise ValueError(f"layers must name layers of {model.name}. Received: {name!r}. They are: {usable}.")
         outputs.append(model.get_layer(f"{name}_bn" if f"{name}_bn" in known else name).output)
     return keras.Model(model.input, outputs)
 
@@ -124,18 +127,16 @@ def _load(path):
     file = path / "vgg.keras" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"{path}: there is no trained mini-VGG19. Found: {found(path)}. Run `python train_vgg.py` first, "
+            f"{path}: there is no trained mini-VGG19. Found: {contents(path)}. Run `python train_vgg.py` first, "
             "name another run or vgg.keras with --vgg, or train without content loss with --vgg none."
         )
     try:
-        model = keras.saving.load_model(file, compile=False)
-        lacking = set(LAST_ACTIVATIONS) - {layer.name for layer in model.layers}
-        what = lacking and f"the network {model.name} without {min(lacking)}"
+        return keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras raises anything of a file that is not its own, or has layers of others
-        what = f"a file that cannot be read as a network ({type(error).__name__})"
-    if what:
-        raise ValueError(f"{file} must be the vgg.keras of train_vgg.py. Found: {what}. Name another one with --vgg.")
-    return model
+        raise ValueError(
+            f"{file} must be the vgg.keras of train_vgg.py. It cannot be read as a network ({type(error).__name__}). "
+            "Name another one with --vgg."
+        ) from error
 
 
 def _imagenet_vgg19(weights):

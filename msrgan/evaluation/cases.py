@@ -1,5 +1,6 @@
 """One image of a study: its LR version, made or acquired, enlarged by every method, and the scores of each."""
 
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +23,13 @@ class Case(NamedTuple):
         hr: (H, W, C).
         enlarged: method -> (H, W, C).
         mask: bool (H, W), or None.
+        seconds: method -> how long it took, normalisation and tiles included.
     """
 
     hr: np.ndarray
     enlarged: dict[str, np.ndarray]
     mask: np.ndarray | None
+    seconds: dict[str, float]
 
 
 def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation | None) -> Case:
@@ -59,21 +62,26 @@ def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation |
     offset = degradation.offset(scale) if degradation else 0.0
     baselines = {name: interpolation(name, scale, offset) for name in BASELINES}
     methods = {"model": baselines.get(model.metadata.get("interpolation"), model)} | baselines
-    enlarged = {name: upscale(method, lr) for name, method in methods.items()}
+    enlarged, seconds = {}, {}
+    for name, method in methods.items():
+        start = perf_counter()
+        enlarged[name] = upscale(method, lr)
+        seconds[name] = perf_counter() - start
     mask = _mask(example["mask"], image)[:height, :width] if "mask" in example else None
     if mask is not None and not mask.any():
         mask = None
     if degradation:
         enlarged = {name: images.normalize(sr, *limits) for name, sr in enlarged.items()}
-        return Case(reference, enlarged, mask)
-    enlarged = {name: match_intensity(reference, sr) for name, sr in enlarged.items()}
-    return Case(reference, enlarged, mask)
+    else:
+        enlarged = {name: match_intensity(reference, sr) for name, sr in enlarged.items()}
+    return Case(reference, enlarged, mask, seconds)
 
 
 def scores(case: Case) -> dict[str, float]:
     """Score every method: `psnr_model`, `psnr_bicubic` and so on, and `psnr_mask_model` inside the mask.
 
     `psnr_gain` is that of the model over bicubic interpolation. Channels count that vary in the HR image.
+    `seconds_model` and so on are the times.
     """
     channels = varying_channels(case.hr)
     hr = case.hr[..., channels]
@@ -86,7 +94,7 @@ def scores(case: Case) -> dict[str, float]:
         for metric in GAINS:
             ours, bicubic = found[f"{metric}{where}_model"], found[f"{metric}{where}_bicubic"]
             found[f"{metric}{where}_gain"] = 0.0 if ours == bicubic else ours - bicubic
-    return found
+    return found | {f"seconds_{method}": seconds for method, seconds in case.seconds.items()}
 
 
 def picture(case: Case, scored: dict[str, float]) -> np.ndarray:

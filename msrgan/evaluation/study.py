@@ -58,11 +58,12 @@ def evaluate(
 
     Returns:
         The content of summary.json: "images" (their number), "mse", "psnr" and "ssim" (mean and median of each
-        method), "psnr_gain" and "ssim_gain" over bicubic, the same inside the masks as "mse_mask" and so on if there
-        are any, "masks" (their number), "better_than_bicubic" (fraction of the images whose PSNR gain is
-        positive), "seen_in_training" (names), "skipped" (name to reason), "displaced" (name of an acquired pair to
-        how many LR pixels its LR image lies below and right of the HR image, if more than half a pixel),
-        "intensity_matched", and how it was made.
+        method), "seconds" (likewise, for an image; the first one's include start-up), "psnr_gain" and "ssim_gain"
+        over bicubic, the same inside the masks as "mse_mask" and so on if there are any, "masks" (their
+        number), "better_than_bicubic" (fraction of the images whose PSNR gain is positive), "seen_in_training"
+        (names), "skipped" (name to reason), "displaced" (name of an acquired pair to how many LR pixels its LR
+        image lies below and right of the HR image, if more than half a pixel), "intensity_matched", and how it
+        was made.
         Images that some method restores exactly, at infinite PSNR, are left out of means and medians of all.
 
     Raises:
@@ -120,6 +121,7 @@ def _summary(rows):
 
     masks = sum("mse_mask_model" in row for row in rows)
     summary = {"images": len(rows), "masks": masks}
+    summary["seconds"] = {method: statistics("seconds", method) for method in METHODS}
     for where in ("", "_mask") if masks else ("",):
         for metric in METRICS:
             summary[metric + where] = {method: statistics(metric + where, method) for method in METHODS}
