@@ -173,6 +173,7 @@ class Loop:
 
         Raises:
             FloatingPointError: a loss, a score or a weight became NaN or infinite. The last checkpoint is intact.
+                Among several workers only the chief has scores: it stops, and the others fail when they miss it.
         """
         hooks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
         self.model.stop_training = False

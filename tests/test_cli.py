@@ -225,7 +225,7 @@ def test_command_turns_errors_of_the_user_into_one_line(capsys):
         (
             tf.errors.DataLossError(None, None, "corrupted record at 12"),
             2,
-            "msrgan: error: a prepared copy is damaged, delete it and prepare it again: corrupted record at 12",
+            "msrgan: error: a prepared copy is damaged. Delete it (`msrgan datasets` tells where) and prepare again",
         ),
     ]:
         assert cli.command(raising(error)) == code

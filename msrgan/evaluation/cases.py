@@ -7,12 +7,14 @@ import numpy as np
 
 from msrgan import images
 from msrgan.degradation import Degradation, content_seed
+from msrgan.evaluation.segmentation import agreement, segment
 from msrgan.evaluation.strips import LABELS, strip
 from msrgan.inference import Upscaler, interpolation, upscale, value_range
 from msrgan.metrics import match_intensity, mse, psnr, ssim, varying_channels
 
 METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 GAINS = ("psnr", "ssim")
+AGREEMENT = ("dice", "f1")
 BASELINES = ("nearest", "bicubic", "lanczos")
 
 
@@ -22,7 +24,7 @@ class Case(NamedTuple):
     Attributes:
         hr: (H, W, C).
         enlarged: method -> (H, W, C).
-        mask: bool (H, W), or None.
+        mask: int (H, W), not zero inside, or None.
         seconds: method -> how long it took, normalisation and tiles included.
     """
 
@@ -77,23 +79,27 @@ def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation |
     return Case(reference, enlarged, mask, seconds)
 
 
-def scores(case: Case) -> dict[str, float]:
+def scores(case: Case, channel: int | None = None) -> dict[str, float]:
     """Score every method: `psnr_model`, `psnr_bicubic` and so on, and `psnr_mask_model` inside the mask.
 
     `psnr_gain` is that of the model over bicubic interpolation. Channels count that vary in the HR image.
-    `seconds_model` and so on are the times.
+    `seconds_model` and so on are the times. With a channel, its objects are found and compared, too: `dice_model`,
+    `f1_model`, `count_model` and so on, and `count_reference`.
+
+    Raises:
+        ValueError: the images are too small, or have no such channel.
     """
-    channels = varying_channels(case.hr)
-    hr = case.hr[..., channels]
+    varying = varying_channels(case.hr)
+    hr = case.hr[..., varying]
     masks = {"": None} if case.mask is None else {"": None, "_mask": case.mask}
     found = {}
     for where, mask in masks.items():
         for metric, function in METRICS.items():
             for method, sr in case.enlarged.items():
-                found[f"{metric}{where}_{method}"] = function(hr, sr[..., channels], data_range=1, mask=mask)
-        for metric in GAINS:
-            ours, bicubic = found[f"{metric}{where}_model"], found[f"{metric}{where}_bicubic"]
-            found[f"{metric}{where}_gain"] = 0.0 if ours == bicubic else ours - bicubic
+                found[f"{metric}{where}_{method}"] = function(hr, sr[..., varying], data_range=1, mask=mask)
+        found |= _gains(found, [metric + where for metric in GAINS])
+    if channel is not None:
+        found |= _objects(case, channel)
     return found | {f"seconds_{method}": seconds for method, seconds in case.seconds.items()}
 
 
@@ -102,6 +108,36 @@ def picture(case: Case, scored: dict[str, float]) -> np.ndarray:
     decibels = ("", f" {scored['psnr_bicubic']:.2f} dB", f" {scored['psnr_model']:.2f} dB", "")
     labels = [label + value for label, value in zip(LABELS, decibels, strict=True)]
     return strip(case.enlarged["nearest"], case.enlarged["bicubic"], case.enlarged["model"], case.hr, labels=labels)
+
+
+def _objects(case, channel):
+    """Segment a channel of every image, and compare with the mask if it tells objects apart, else with HR segmented.
+
+    Against the mask the HR image is scored, too: method "hr", the most that a restored image can be expected to reach.
+    """
+    count = case.hr.shape[-1]
+    if not 0 <= channel < count:
+        raise ValueError(f"Objects are segmented in a channel from 0 to {count - 1} of this image. Received: {channel}")
+    compared, reference = case.enlarged, case.mask
+    if reference is None or _objects_in(reference) < 2:
+        reference = segment(case.hr[..., channel])
+    else:
+        compared = compared | {"hr": case.hr}
+    found = {"count_reference": _objects_in(reference)}
+    for method, image in compared.items():
+        for measure, value in agreement(segment(image[..., channel]), reference).items():
+            found[f"{measure}_{method}"] = value
+    return found | _gains(found, AGREEMENT)
+
+
+def _objects_in(labels):
+    return len(np.unique(labels[labels != 0]))
+
+
+def _gains(found, metrics):
+    """Subtract the score of bicubic interpolation from that of the model; two infinite ones are equal."""
+    pairs = {metric: (found[f"{metric}_model"], found[f"{metric}_bicubic"]) for metric in metrics}
+    return {f"{metric}_gain": 0.0 if ours == other else ours - other for metric, (ours, other) in pairs.items()}
 
 
 def _acquired(lr, image, scale):
@@ -117,4 +153,4 @@ def _acquired(lr, image, scale):
 def _mask(mask, image):
     if mask.shape not in (image.shape[:2], (*image.shape[:2], 1)):
         raise ValueError(f"A mask has the height and width of its image. Received: {mask.shape} of {image.shape}")
-    return mask.reshape(image.shape[:2]) != 0
+    return mask.reshape(image.shape[:2])

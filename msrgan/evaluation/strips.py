@@ -38,12 +38,17 @@ def strip(lr, bicubic, sr, hr, *, labels=LABELS) -> np.ndarray:
             "bicubic, sr and hr must have one shape, a multiple of that of lr. "
             f"Received: {[p.shape for p in panels]} and lr enlarged {scale} times {lr.shape}"
         )
-    window = _most_varied(hr, min(_CROP, *hr.shape[:2]), scale)
-    low, high = images.percentiles(hr[window])
-    shown = [_panel(panel[window], low.min(), high.max()) for panel in (lr, *panels)]
+    shown = details((lr, *panels), hr, scale)
     titled = [_title(panel, label) for panel, label in zip(shown, labels, strict=True)]
     gutter = np.full((titled[0].shape[0], _GUTTER, 3), 255, np.uint8)
     return np.hstack([part for panel in titled for part in (panel, gutter)][:-1])
+
+
+def details(versions, hr, step=1) -> list[np.ndarray]:
+    """Cuts the most varied region of `hr`, on a grid of `step` pixels, out of versions of it; in equal contrast."""
+    window = _most_varied(hr, min(_CROP, *hr.shape[:2]), step)
+    low, high = images.percentiles(hr[window])
+    return [_panel(version[window], low.min(), high.max()) for version in versions]
 
 
 def stack(strips, captions) -> np.ndarray:
