@@ -143,7 +143,7 @@ def test_acquired_pairs(tmp_path):
     sheets(model, [pair], out=tmp_path / "made", degradation=model.metadata["degradation"])
     blocks = {name: picture(tmp_path / name, "nearest", "a") for name in ("acquired", "made")}
     assert (blocks["acquired"] != blocks["made"]).any()
-    with pytest.raises(ValueError, match="a has no acquired LR image"):
+    with pytest.raises(ValueError, match="acquired pairs, and a has no LR image"):
         sheets(model, [{"id": "a", "image": hr}], out=tmp_path / "none", degradation="acquired")
     assert not (tmp_path / "none").exists()
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from msrgan import images
-from msrgan.degradation import Degradation, content_seed
+from msrgan.degradation import ACQUIRED, Degradation, content_seed, make
 from msrgan.evaluation.segmentation import agreement, segment
 from msrgan.evaluation.strips import LABELS, strip
 from msrgan.inference import Upscaler, interpolation, upscale, value_range
@@ -32,6 +32,29 @@ class Case(NamedTuple):
     enlarged: dict[str, np.ndarray]
     mask: np.ndarray | None
     seconds: dict[str, float]
+
+
+def degradation_of(example: dict[str, Any], model: Upscaler, asked: str | None) -> Degradation | None:
+    """Choose how the LR image of an example is made; None: it is taken as it was acquired.
+
+    Args:
+        example: with an "lr", where it was acquired.
+        model: of which metadata tell how it learnt.
+        asked: text for `degradation.make`, used even where an "lr" was acquired; "acquired": the "lr" alone; None: the
+            acquired "lr", or else the model's degradation.
+
+    Raises:
+        ValueError: unknown degradation; or the acquired image is wanted, and there is none.
+    """
+    if "lr" in example and asked in (None, ACQUIRED):
+        return None
+    text = asked or model.metadata["degradation"]
+    if text == ACQUIRED:
+        why = "--degradation asks for" if asked else "The model learnt from"
+        raise ValueError(
+            f"{why} acquired pairs, and {example['id']} has no LR image. Use --degradation bicubic or another"
+        )
+    return make(text)
 
 
 def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation | None) -> Case:

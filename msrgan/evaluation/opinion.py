@@ -13,8 +13,7 @@ import numpy as np
 from scipy import stats
 
 from msrgan import images
-from msrgan.degradation import ACQUIRED, make
-from msrgan.evaluation.cases import Case, enlarge
+from msrgan.evaluation.cases import Case, degradation_of, enlarge
 from msrgan.evaluation.strips import details
 from msrgan.files import atomic_folder, contents
 from msrgan.inference import Upscaler
@@ -116,15 +115,11 @@ def opinions(folder: str | os.PathLike) -> dict[str, Any]:
 
 def _enlarge(model, examples, asked):
     """Enlarge each image by every method: a list of (id, method, picture), and which were skipped and why."""
-    text = asked or model.metadata["degradation"]
-    degrade = None if text == ACQUIRED else make(text)
     shown, skipped = [], {}
     for example in examples:
-        acquired = "lr" in example and asked in (None, ACQUIRED)
-        if not (acquired or degrade):
-            raise ValueError(f"{example['id']} has no acquired LR image. Use --degradation bicubic or another")
+        degradation = degradation_of(example, model, asked)
         try:
-            case = enlarge(example, model, None if acquired else degrade)
+            case = enlarge(example, model, degradation)
         except ValueError as error:
             skipped[example["id"]] = str(error)
             continue

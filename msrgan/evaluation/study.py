@@ -11,8 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from msrgan import images
-from msrgan.degradation import ACQUIRED, make
-from msrgan.evaluation.cases import AGREEMENT, BASELINES, GAINS, METRICS, enlarge, picture, scores
+from msrgan.degradation import ACQUIRED
+from msrgan.evaluation.cases import AGREEMENT, BASELINES, GAINS, METRICS, degradation_of, enlarge, picture, scores
 from msrgan.evaluation.statistics import center, gain
 from msrgan.evaluation.strips import stack
 from msrgan.files import atomic, writable_folder
@@ -82,32 +82,27 @@ def evaluate(
             without "lr"; or no image could be scored.
         OSError: `out` cannot be written.
     """
-    text = degradation or model.metadata["degradation"]
-    degrade = None if text == ACQUIRED else make(text)
     with writable_folder(out) as folder:
-        rows, pictures, about = _score(model, examples, degrade, degradation, strips, segment)
+        rows, pictures, about = _score(model, examples, degradation, strips, segment)
         summary = _summary(rows, segment) | about | {"model": _described(model), "versions": _versions()}
         _write(folder, rows, summary, pictures)
     return summary
 
 
-def _score(model, examples, degrade, asked, strips, segment):
+def _score(model, examples, asked, strips, segment):
     """Score every image: the rows of scores.csv, the first few pictures, and what else there is to be told."""
-    rows, skipped, displaced, pictures, acquired = [], {}, {}, [], False
+    rows, skipped, displaced, pictures, degradation = [], {}, {}, [], None
     trained_on = set(model.metadata["training_hashes"])
     for example in examples:
         name, image = example["id"], example["image"]
-        acquired = "lr" in example and asked in (None, ACQUIRED)
-        if not (acquired or degrade):
-            why = "--degradation asks for" if asked else "The model learnt from"
-            raise ValueError(f"{why} acquired pairs, and {name} has no LR image. Use --degradation bicubic or another")
+        degradation = degradation_of(example, model, asked)
         try:
-            case = enlarge(example, model, None if acquired else degrade)
+            case = enlarge(example, model, degradation)
             scored = scores(case, segment)
         except ValueError as error:
             skipped[name] = str(error)
             continue
-        if acquired and is_displaced(shift := displacement(image, example["lr"])):
+        if not degradation and is_displaced(shift := displacement(image, example["lr"])):
             displaced[name] = list(shift)
         height, width, channels = case.hr.shape
         seen = images.content_hash(image) in trained_on
@@ -117,8 +112,8 @@ def _score(model, examples, degrade, asked, strips, segment):
             pictures.append(picture(case, scored))
     if not rows:
         raise ValueError(f"No image could be scored. {_first(skipped)}")
-    about = {"skipped": skipped, "displaced": displaced, "intensity_matched": acquired}
-    return rows, pictures, about | {"degradation": ACQUIRED if acquired else degrade.spec}
+    about = {"skipped": skipped, "displaced": displaced, "intensity_matched": degradation is None}
+    return rows, pictures, about | {"degradation": degradation.spec if degradation else ACQUIRED}
 
 
 def _summary(rows, channel):
