@@ -31,7 +31,7 @@ demo: .venv/installed
 	@echo "Scores:   $(DEMO)/vgg/per_class.csv, $(DEMO)/srgan/history.csv, $(DEMO)/evaluation/scores.csv"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
