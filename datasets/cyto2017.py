@@ -12,11 +12,11 @@ import tensorflow_datasets as tfds
 
 from msrgan import images
 from msrgan.datasets.depth import DEPTHS, check_depth
-from msrgan.datasets.localisation import LOCALISATIONS, class_of
+from msrgan.datasets.localisation import LOCALISATIONS, class_index, class_of
 from msrgan.datasets.splits import check_filled, split_of, three_ways
-from msrgan.datasets.table import class_index, rows
 from msrgan.datasets.tally import Tallied
 from msrgan.files import few
+from msrgan.tables import rows
 
 COLOURS = ("red", "green", "blue")
 SIZE = 96

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import images
-from msrgan.datasets.table import class_index, rows
+from msrgan.datasets.localisation import class_index
 from msrgan.datasets.tally import Tally
+from msrgan.tables import rows
 
 COLOURS = ("red", "green", "blue", "yellow")
 SUFFIXES = (".png", ".tif", ".tiff")

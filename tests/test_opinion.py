@@ -246,9 +246,8 @@ def test_wrong_forms(rows, message, key):
 
 def test_a_form_is_a_table_with_commas(key):
     (key / "form.csv").write_text("picture;score\n1.png;4\n")
-    with pytest.raises(
-        ValueError, match="form.csv must have the columns picture and score, .* Received: picture;score"
-    ):
+    message = "form.csv must have the columns picture and score. Received: picture;score. Save it as CSV, with commas."
+    with pytest.raises(ValueError, match=message):
         opinions(key)
 
 

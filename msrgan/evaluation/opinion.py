@@ -17,6 +17,7 @@ from msrgan.evaluation.cases import Case, degradation_of, enlarge
 from msrgan.evaluation.strips import details
 from msrgan.files import atomic_folder, contents
 from msrgan.inference import Upscaler
+from msrgan.tables import rows
 
 KEY = "key.csv"
 
@@ -174,23 +175,13 @@ def _opinion(forms: Sequence[dict[str, float]]) -> dict[str, Any]:
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Read a table: where each row stands, for messages, and its cells in some columns."""
     # Spreadsheets save other columns, remarks for instance, in any encoding.
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-        table = csv.DictReader(file, restval="")
-        found = table.fieldnames or ()
-        if not set(columns) <= set(found):
-            raise ValueError(
-                f"{path} must have the columns {' and '.join(columns)}, separated by commas. "
-                f"Received: {', '.join(found)}"
-            )
-        for row in table:
-            where = f"{path}, line {table.line_num}"
-            if any(row.get(None, ())):  # 4,5 for 4.5 would pass as 4
-                raise ValueError(
-                    f"{where}: A row has no more cells than columns. Received: {','.join(row[None])} beyond"
-                )
-            yield where, [row[column].strip() for column in columns]
+    for line, row in rows(path, columns, errors="replace"):
+        where = f"{path}, line {line}"
+        if row[None]:  # 4,5 for 4.5 would pass as 4
+            raise ValueError(f"{where}: A row has no more cells than columns. Received: {row[None]} beyond")
+        yield where, [row[column].strip() for column in columns]
 
 
-def _write(path, columns, rows):
+def _write(path, columns, lines):
     with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+        csv.writer(file, lineterminator="\n").writerows([columns, *lines])

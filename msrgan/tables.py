@@ -1,16 +1,17 @@
-"""Tables of classes, which lie beside the images of a set as CSV."""
+"""Tables that people wrote, as CSV."""
 
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
-def rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str | None, str]]]:
+def rows(table: Path, columns: Sequence[str], *, errors: str = "strict") -> Iterator[tuple[int, dict[str | None, str]]]:
     """Read a table row by row.
 
     Args:
         table: CSV in UTF-8, its first line the names of the columns.
         columns: those it must have.
+        errors: what becomes of bytes that are not UTF-8, see `open`.
 
     Yields:
         The line of a row in the file, counted from 1, and {column: cell}, a cell that is not there empty. What stands
@@ -20,23 +21,15 @@ def rows(table: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str | 
         ValueError: it cannot be read, or lacks a column.
     """
     try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
+        with open(table, newline="", encoding="utf-8-sig", errors=errors) as file:
             reader = csv.DictReader(file, restval="")
             found = reader.fieldnames or ()
             if not set(columns) <= set(found):
                 raise ValueError(
-                    f"{table} must have the columns {' and '.join(columns)}. Received: {', '.join(found)}."
+                    f"{table} must have the columns {' and '.join(columns)}. Received: {', '.join(found)}. "
+                    "Save it as CSV, with commas."
                 )
             for row in reader:
                 yield reader.line_num, row | {None: ", ".join(filter(str.strip, row.get(None, [])))}
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{table} cannot be read as a table: {error}. Save it as CSV in UTF-8.") from error
-
-
-def class_index(text: str, classes: Sequence[str]) -> int:
-    """Return the index of a class that is given as its name or its index; a ValueError for any other."""
-    if text in classes:
-        return classes.index(text)
-    if text.isascii() and text.isdigit() and int(text) < len(classes):
-        return int(text)
-    raise ValueError(f"{text!r} is none of the {len(classes)} classes, a name or a number from 0 on")
