@@ -27,7 +27,7 @@ TINY = ["--batch-size", "4", "--pretrain-steps", "500", "--steps", "60", "--vali
 TINY += ["--pretrain-learning-rate", "3e-4"]
 RESNET = ["--filters", "24", "--blocks", "4", "--batch-norm", "off"]
 ESRGAN = ["--variant", "esrgan", "--vgg", "none", "--filters", "24", "--blocks", "2"]
-# Where most pixels are black, L1 holds a network to its start, bicubic enlargement, for a thousand steps.
+# Where most pixels are black, L1 holds a network to its start, bicubic enlargement, for 500 steps and more.
 DARK = ["--pixel-loss", "mse", "--alpha", "1", "--pretrain-steps", "1000"]
 # System -> its image set, and the flags of each training; a second one starts from the generator of the first.
 # Features learnt in a minute weigh next to nothing: SRGAN, which has no pixel loss of its own, gets one.
