@@ -5,7 +5,7 @@ import math
 import sys
 from pathlib import Path
 
-from msrgan.errors import command
+from msrgan.messages import command
 from msrgan.options import add_common, count, decay, fraction, non_negative, positive, set_up
 
 HINT = "--filters 32 --blocks 4 --batch-size 8 --pretrain-steps 300 --steps 100, and a --vgg of --width 0.25"

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from msrgan.errors import command
+from msrgan.messages import command
 from msrgan.options import add_common, non_negative, positive, set_up, width
 
 

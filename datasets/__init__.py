@@ -11,7 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from msrgan import spec
+from msrgan import options_text
 
 BUILDERS = {
     "brain_tumor": ("msrgan.datasets.brain_tumor", "BrainTumor"),
@@ -93,9 +93,9 @@ def described(data):
 
 def options_of(data):
     """Return the options of a registered set, completed by the defaults of its builder; errors as for `load`."""
-    name, given = spec.parse(data)
+    name, given = options_text.parse(data)
     name = name.partition("/")[0]
-    options = spec.resolve(given, getattr(builder_class(name), "OPTIONS", {}), of=name)
+    options = options_text.resolve(given, getattr(builder_class(name), "OPTIONS", {}), of=name)
     for key, value in options.items():
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ValueError(f"{name}:{key} lies between {-LARGEST} and {LARGEST}. Received: {value}.")
@@ -117,11 +117,11 @@ def canonical(data):
     """
     if not is_registered(data):
         return str(data)
-    name, _ = spec.parse(data)
+    name, _ = options_text.parse(data)
     defaults = getattr(builder_class(name.partition("/")[0]), "OPTIONS", {})
     options = options_of(data)
     differing = {key: value for key, value in options.items() if value != defaults[key] and key != "beam"}
-    return spec.render(name, differing)
+    return options_text.render(name, differing)
 
 
 def _folder(data):
@@ -135,7 +135,7 @@ def _folder(data):
 
 def _maker(data, data_dir):
     """Return a function that makes the builder of a registered set."""
-    name, _, config = spec.parse(data)[0].partition("/")
+    name, _, config = options_text.parse(data)[0].partition("/")
     configs = [known.name for known in builder_class(name).BUILDER_CONFIGS]
     if config and config not in configs:
         raise ValueError(f"A configuration of {name} is one of {', '.join(configs)}. Received: {data}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from msrgan import datasets, spec
+from msrgan import datasets, options_text
 from msrgan.datasets import copies
 
 WIDTH = 100
@@ -63,7 +63,7 @@ def name_of(data: str) -> str:
     if not datasets.is_registered(data):
         raise ValueError(f"A registered set is one of {', '.join(sorted(datasets.BUILDERS))}. Received: {data}.")
     datasets.described(data)
-    return spec.parse(data)[0].partition("/")[0]
+    return options_text.parse(data)[0].partition("/")[0]
 
 
 def prepared(data: str, data_dir=None) -> dict[str, dict[str, int] | None]:
@@ -92,7 +92,7 @@ def _summary(name, data_dir):
     if others:
         rows.append(_row("as", ", ".join([f"{name}/{first} (default)", *(f"{name}/{other}" for other in others)])))
     if options := getattr(builder, "OPTIONS", {}):
-        rows.append(_row("options", f"{spec.render(name, options)} (the defaults)"))
+        rows.append(_row("options", f"{options_text.render(name, options)} (the defaults)"))
     manual = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
     rows.append(_row("raw files", builder.info.homepage if manual else "none: it is made, not downloaded"))
     rows.append(_row("licence", builder.info.redistribution_info.license))

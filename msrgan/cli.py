@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from msrgan import scoring
-from msrgan.errors import command, report
+from msrgan.messages import command, report
 from msrgan.options import count, import_tensorflow, positive, whole
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from msrgan import spec
+from msrgan import options_text
 from msrgan.microscope import BLUR, DEFAULTS, LIMITS, check_length, gaussian_matrix, microscope
 
 # Stands for a degradation where LR images were acquired, not made.
@@ -95,7 +95,7 @@ class Degradation(NamedTuple):
     @property
     def spec(self) -> str:
         """The text from which `make` makes it again, with every option."""
-        return spec.render(self.name, self.options)
+        return options_text.render(self.name, self.options)
 
     def __call__(self, hr: tf.Tensor, *, scale: int, seed: tf.Tensor = (0, 0)) -> tf.Tensor:
         """Degrade an image or a batch.
@@ -134,11 +134,11 @@ def make(text: str) -> Degradation:
     Raises:
         ValueError: no degradation of that name, or an option that it lacks or whose value it does not allow.
     """
-    name, given = spec.parse(text)
+    name, given = options_text.parse(text)
     if name not in DEGRADATIONS:
         raise ValueError(f"degradation is one of {', '.join(DEGRADATIONS)}. Received: {text}.")
     known = DEGRADATIONS[name]
-    options = spec.resolve(given, known.options, of=name)
+    options = options_text.resolve(given, known.options, of=name)
     for key, (low, high) in known.limits.items():
         values = np.atleast_1d(options[key])
         # Only a single number may be infinite: nothing can be drawn up to infinity.

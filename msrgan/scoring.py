@@ -4,7 +4,7 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from msrgan.errors import warn
+from msrgan.messages import warn
 from msrgan.options import count, import_tensorflow, positive, seed, whole
 
 

@@ -6,7 +6,7 @@ import scipy.ndimage
 import tensorflow as tf
 from PIL import Image
 
-from msrgan import images, inference, spec
+from msrgan import images, inference, options_text
 from msrgan.degradation import DEGRADATIONS, content_seed, make
 from msrgan.microscope import DEFAULTS, NEUTRAL, _filter, gaussian_matrix, motion_kernel
 
@@ -21,7 +21,7 @@ def hr():
 def microscope(**parameters):
     """A microscope that has no errors but these."""
     ranges = {k: v if isinstance(v, tuple) else (v, v) for k, v in parameters.items()}
-    return make(spec.render("microscope", NEUTRAL | ranges))
+    return make(options_text.render("microscope", NEUTRAL | ranges))
 
 
 # Every degradation
@@ -102,7 +102,7 @@ def test_gaussian_matrix():
     np.testing.assert_array_equal(gaussian_matrix(5, 0.0), np.eye(5))
 
 
-@pytest.mark.parametrize("text", [*LINEAR, spec.render("microscope", NEUTRAL)])
+@pytest.mark.parametrize("text", [*LINEAR, options_text.render("microscope", NEUTRAL)])
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_a_ramp_enlarged_on_its_grid_is_the_ramp_again(text, scale):
     rows, columns = np.mgrid[: 12 * scale, : 14 * scale].astype("float32") / 100
@@ -315,7 +315,7 @@ def test_the_text_makes_the_same_degradation(text, hr):
     assert make(degrade.spec) == degrade
     again = make(degrade.spec)(hr, scale=4, seed=(2, 3))
     np.testing.assert_array_equal(again, degrade(hr, scale=4, seed=(2, 3)))
-    assert set(spec.parse(degrade.spec)[1]) == set(degrade.options)
+    assert set(options_text.parse(degrade.spec)[1]) == set(degrade.options)
 
 
 def test_options_are_completed():

@@ -1,6 +1,6 @@
 import pytest
 
-from msrgan.spec import parse, render, resolve
+from msrgan.options_text import parse, render, resolve
 
 DEFAULTS = {"tile": 192, "sigma": 1.0, "photons": (50.0, 500.0), "level": "none"}
 

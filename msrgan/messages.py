@@ -1,0 +1,140 @@
+"""What the library says, one line each: records of the logger `msrgan`, which the commands show.
+
+The library itself only logs: `say` what it does, `warn` of what a user should look at. A command (`command`) shows what
+is said on stdout and warnings on stderr. In errors, the library writes the names of arguments in backticks; a command
+shows them as its options: `patch_size` becomes --patch-size.
+"""
+
+import argparse
+import contextlib
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+_LOGGER = logging.getLogger("msrgan")
+
+
+def say(message: str) -> None:
+    """Tell how the work goes on: a line on stdout of a command."""
+    _LOGGER.info("%s", message)
+
+
+def warn(message: str) -> None:
+    """Tell what a user should look at: a line on stderr of a command."""
+    _LOGGER.warning("%s", message)
+
+
+def flags(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Return the option of a command for each of its arguments: {"patch_size": "--patch-size"}."""
+    return {action.dest: action.option_strings[0] for action in parser._actions if action.option_strings}
+
+
+def command(
+    function: Callable[[], int | None], *, name: str = "msrgan", options: Mapping[str, str] | None = None
+) -> int:
+    """Run the body of a command: errors that the user can mend become one line on stderr.
+
+    Call it before OpenCV is imported: it silences the messages that image decoders print themselves. SIGTERM, which
+    clusters send before they kill, ends it like Ctrl-C.
+
+    Args:
+        function: the body; what it returns is the exit code, None being 0.
+        name: of the command, for its messages.
+        options: from `flags`, for its messages.
+
+    Returns:
+        The exit code: 2 for ValueError and OSError (a wrong argument or file), 1 for FloatingPointError (a
+        training that diverged), 130 after Ctrl-C. Other exceptions are bugs and pass.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    with _shown(name), _terminable():
+        try:
+            return function() or 0
+        except KeyboardInterrupt:
+            return 130
+        except FloatingPointError as error:
+            return report(name, error, 1, options)
+        except (ValueError, OSError) as error:
+            return report(name, error, 2, options)
+        except Exception as error:
+            reason = _tensorflow_reason(error)
+            if reason is None:
+                raise
+            return report(name, reason, 2, options)
+
+
+def report(name: str, error: object, code: int, options: Mapping[str, str] | None = None) -> int:
+    """Print a one-line error on stderr; return the exit code."""
+    if isinstance(error, OSError) and error.strerror:
+        error = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = re.sub(r"`(\w+)`", lambda match: (options or {}).get(match[1], match[0]), " ".join(str(error).split()))
+    _print(f"{name}: error: {text}", "stderr")
+    return code
+
+
+def _tensorflow_reason(error: Exception) -> str | None:
+    """Return what a user should know of an error that TensorFlow raised, None of a bug."""
+    if type(error).__name__ == "DataLossError":  # a checksum in a TFRecord is wrong
+        return "a prepared copy is damaged. Delete it (`msrgan datasets` tells where) and prepare again"
+    # tf.data wraps the errors of Python functions in its own, with their text inside a traceback's.
+    named = r"(?:Value|UnreadableImage|OS|FileNotFound|Permission)Error"
+    text = re.search(f"{named}: (.*)", str(error))
+    return text.group(1) if type(error).__module__.startswith("tensorflow") and text else None
+
+
+class _Lines(logging.Handler):
+    """Show records as the lines of a command."""
+
+    def __init__(self, name: str):
+        super().__init__(logging.INFO)
+        self.command = name
+
+    def emit(self, record: logging.LogRecord):
+        """Print what is said on stdout, and the rest on stderr, with its level."""
+        if record.levelno == logging.INFO:
+            _print(record.getMessage(), "stdout")
+        else:
+            _print(f"{self.command}: {record.levelname.lower()}: {record.getMessage()}", "stderr")
+
+
+@contextlib.contextmanager
+def _shown(name: str) -> Iterator[None]:
+    """Show the records of the library as lines of a command, in place of an outer command's."""
+    handlers, level, propagate = _LOGGER.handlers, _LOGGER.level, _LOGGER.propagate
+    _LOGGER.handlers, _LOGGER.propagate = [_Lines(name)], False
+    _LOGGER.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _LOGGER.handlers, _LOGGER.propagate = handlers, propagate
+        _LOGGER.setLevel(level)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, where this thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print(line: str, stream: str) -> None:
+    """Print a line; a pipe whose reader is gone (`| head -1`) does not end the work."""
+    try:
+        print(line, file=getattr(sys, stream), flush=True)
+    except BrokenPipeError:
+        setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115  for what follows
