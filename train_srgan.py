@@ -5,8 +5,8 @@ import math
 import sys
 from pathlib import Path
 
-from msrgan.messages import command
-from msrgan.options import add_common, count, decay, fraction, non_negative, positive, set_up
+from msrgan.apps.cli.arguments import add_common, count, decay, fraction, non_negative, positive
+from msrgan.messages import command, import_tensorflow
 
 HINT = "--filters 32 --blocks 4 --batch-size 8 --pretrain-steps 300 --steps 100, and a --vgg of --width 0.25"
 
@@ -72,18 +72,24 @@ def parse(argv=None) -> argparse.Namespace:
 
 def train(options: argparse.Namespace):
     """Run stage 2; leaves model/ (SavedModel), generator.keras, samples and history in the run folder."""
+    import_tensorflow()
+    from msrgan.training.session import set_up
+
     distribution = set_up(options)  # first: workers connect before anything else
     import keras
 
-    import msrgan
-    from msrgan import callbacks, datasets
+    from msrgan import datasets, models
+    from msrgan.data.pairs import sr_pairs
+    from msrgan.data.survey import common_channels, identity, shuffle_window
     from msrgan.degradation import make
+    from msrgan.evaluation.film import film
     from msrgan.evaluation.validation import Validation
-    from msrgan.pipeline import sr_pairs
-    from msrgan.run import Run, start_from
-    from msrgan.survey import common_channels, identity, shuffle_window
-    from msrgan.training import Loop, Stage, is_chief, use_xla
-    from msrgan.variants import GAN_ONLY, build
+    from msrgan.training import callbacks
+    from msrgan.training.loop import Loop, Stage
+    from msrgan.training.run import Run
+    from msrgan.training.strategy import is_chief, use_xla
+    from msrgan.training.transfer import start_from
+    from msrgan.training.variants import GAN_ONLY, build
 
     chief = is_chief()
     say = print if chief else lambda *_: None
@@ -174,7 +180,7 @@ def train(options: argparse.Namespace):
         say(f"resumed at step {step}")
     if not chief:
         return loop.run()
-    samples = callbacks.Samples(run.samples, validation.sample, name=run.folder.resolve().name)
+    samples = callbacks.Samples(run.samples, validation.sample, lambda: film(run.samples, run.folder.resolve().name))
     log = callbacks.TensorBoard(run.logs, samples.path)
     loop.run([samples, run.history(step), callbacks.Report(loop, HINT), log])
     metadata = {
@@ -185,18 +191,14 @@ def train(options: argparse.Namespace):
         "data": options.data,
         "steps": loop.progress.step,
     }
-    msrgan.export(model.averaged, run.folder / "model", metadata=metadata)
+    models.export(model.averaged, run.folder / "model", metadata=metadata)
     run.write_network("generator.keras", model.averaged)
     print(f"See {run.folder}: model/ (SavedModel), samples/, history.csv.")
 
 
 def _complete(options):
-    """Complete the options by what the variant was published with, and check what needs no data.
-
-    Returns:
-        The variant, the arguments of its generator's size, its settings of training, the names of options it lacks.
-    """
-    from msrgan.variants import VARIANTS, settings
+    """Complete the options by what the variant was published with, and check what needs no data."""
+    from msrgan.training.variants import VARIANTS, settings
 
     if options.variant not in VARIANTS:
         raise ValueError(
@@ -221,7 +223,7 @@ def _complete(options):
 def _surveys(options, chief):
     """Return the training and the held-out images, found fit for the patches."""
     from msrgan import datasets
-    from msrgan.survey import check_pairs, check_patch, survey
+    from msrgan.data.survey import check_pairs, check_patch, survey
 
     where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": chief}
     found = survey(datasets.load(options.data, "train", **where))

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from msrgan.messages import command
-from msrgan.options import add_common, non_negative, positive, set_up, width
+from msrgan.apps.cli.arguments import add_common, non_negative, positive, width
+from msrgan.messages import command, import_tensorflow
 
 
 def parse(argv=None) -> argparse.Namespace:
@@ -29,14 +29,20 @@ def parse(argv=None) -> argparse.Namespace:
 
 def train(options: argparse.Namespace):
     """Run stage 1; leaves vgg.keras, the scores of every class and a picture of them in the run folder."""
+    import_tensorflow()
+    from msrgan.training.session import set_up
+
     distribution = set_up(options)  # first: workers connect before anything else
     import keras
     import tensorflow as tf
 
-    from msrgan import callbacks, datasets
-    from msrgan.run import Run
-    from msrgan.survey import common_channels, identity, shuffle_window, survey
-    from msrgan.training import Loop, Progress, Stage, adam, is_chief, use_xla
+    from msrgan import datasets
+    from msrgan.data.survey import common_channels, identity, shuffle_window, survey
+    from msrgan.training import callbacks
+    from msrgan.training.loop import Loop, Progress, Stage
+    from msrgan.training.optimizers import adam
+    from msrgan.training.run import Run
+    from msrgan.training.strategy import is_chief, use_xla
     from vgg_micro.classifier import Classifier, classify, scores, write_scores
     from vgg_micro.data import evaluation, labelled
     from vgg_micro.network import vgg19_micro

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from msrgan.options import import_tensorflow
+from msrgan.messages import import_tensorflow
 
 
 def make_folder(folder: Path, count: int, size: int):
@@ -22,9 +22,9 @@ def make_folder(folder: Path, count: int, size: int):
 def measure(folder: Path, *, patch: int, batch: int, batches: int, degradation: str, cached: bool) -> float:
     """Return patches a second, after a first pass over the folder."""
     from msrgan import datasets
+    from msrgan.data.pairs import sr_pairs
+    from msrgan.data.survey import survey
     from msrgan.degradation import DEGRADATIONS
-    from msrgan.pipeline import sr_pairs
-    from msrgan.survey import survey
 
     found = survey(datasets.load(folder, "all"))
     pairs = sr_pairs(

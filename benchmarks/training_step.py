@@ -21,8 +21,8 @@ import tensorflow as tf
 from timing import take_turns
 
 from msrgan import losses
-from msrgan.gan import SRGAN
 from msrgan.networks import discriminator, srresnet
+from msrgan.training.step import SRGAN
 from vgg_micro.features import micro
 from vgg_micro.network import vgg19_micro
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from msrgan import cli
+from msrgan.apps import cli
 
 if __name__ == "__main__":
     sys.exit(cli.main(["datasets", *sys.argv[1:]]))

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.io
 import tensorflow_datasets as tfds
 
-from msrgan import images
+from msrgan import io
 from msrgan.datasets.splits import check_filled, three_ways
 from msrgan.datasets.tally import Tallied
 
@@ -156,19 +156,19 @@ def read(path: Path) -> Slice:
     """
     try:
         fields = _fields(path)
-    except images.UnreadableImageError:
+    except io.UnreadableImageError:
         raise
     except Exception as error:  # damaged files raise anything from OSError to IndexError
-        raise images.UnreadableImageError(f"{path}: damaged, truncated, or no MATLAB file") from error
+        raise io.UnreadableImageError(f"{path}: damaged, truncated, or no MATLAB file") from error
     missing = [name for name in FIELDS if name not in fields]
     if len(missing) == len(FIELDS):
-        raise images.UnreadableImageError(f"{path}: holds no struct cjdata")
+        raise io.UnreadableImageError(f"{path}: holds no struct cjdata")
     if missing:
-        raise images.UnreadableImageError(f"{path}: its cjdata has no {' and no '.join(missing)}")
+        raise io.UnreadableImageError(f"{path}: its cjdata has no {' and no '.join(missing)}")
     try:
         return _slice(**fields)
     except ValueError as error:
-        raise images.UnreadableImageError(f"{path}: {error}") from None
+        raise io.UnreadableImageError(f"{path}: {error}") from None
 
 
 def _fields(path):
@@ -187,7 +187,7 @@ def _fields(path):
 def _check_struct(path, found):
     if not isinstance(found, dict | h5py.Group):
         kind = np.asarray(found).dtype
-        raise images.UnreadableImageError(f"{path}: cjdata is a struct. Received: an array of {kind}")
+        raise io.UnreadableImageError(f"{path}: cjdata is a struct. Received: an array of {kind}")
 
 
 def _slice(*, PID, label, image, tumorBorder, tumorMask):  # the names of the file

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from msrgan import images
+from msrgan import intensity, io
 from msrgan.datasets.depth import DEPTHS, check_depth
 from msrgan.datasets.localisation import LOCALISATIONS, class_index, class_of
 from msrgan.datasets.splits import check_filled, split_of, three_ways
 from msrgan.datasets.tally import Tallied
-from msrgan.files import few
-from msrgan.tables import rows
+from msrgan.io.tables import rows
+from msrgan.messages import few
 
 COLOURS = ("red", "green", "blue")
 SIZE = 96
@@ -105,7 +105,7 @@ def merge(paths: list[Path]) -> np.ndarray:
         ValueError: naming the file, if it cannot be read or if the channels differ in size or depth.
     """
     if len(paths) == 1:
-        image = images.to_channels(images.read(paths[0]), 3)
+        image = intensity.to_channels(io.read(paths[0]), 3)
     else:
         planes = [_plane(path) for path in paths]
         for path, plane in zip(paths, planes, strict=True):
@@ -121,8 +121,8 @@ def _plane(path):
     try:
         data = gzip.decompress(data) if path.suffix == ".gz" else data
     except (OSError, EOFError, zlib.error) as error:
-        raise images.UnreadableImageError(f"{path}: cannot be unpacked ({error})") from error
-    image = images.decode(data, path)
+        raise io.UnreadableImageError(f"{path}: cannot be unpacked ({error})") from error
+    image = io.decode(data, path)
     # Some exports hold a grey channel as colour with two empty planes.
     return image.max(axis=-1)
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tifffile
 
-from msrgan import images
+from msrgan import io
 from msrgan.datasets.localisation import LOCALISATIONS, class_of
 from msrgan.datasets.splits import HELD_OUT, hold_out, named_splits, rank, split_of
 
@@ -74,8 +74,8 @@ def reader(paths: list[Path]) -> Callable[[tf.Tensor], tf.Tensor]:
 
     def read(path):
         try:
-            image = images.read(path.decode())
-        except images.UnreadableImageError as error:
+            image = io.read(path.decode())
+        except io.UnreadableImageError as error:
             _warn_once(str(error))
             return np.zeros((0, 0, 0), dtype)
         if not np.can_cast(image.dtype, dtype):
@@ -112,7 +112,7 @@ def class_names(folder: Path) -> tuple[str, ...]:
 def _items(folder):
     """List the files with their split and class, read from their folders, or all from names `CC_ID.png`."""
     items = []
-    for path in images.list_images(folder):
+    for path in io.list_images(folder):
         parts = path.relative_to(folder).parts
         split = split_of(path, folder)
         # A folder `images` is the one beside `labels`, no class.

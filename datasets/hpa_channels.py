@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from msrgan import images
+from msrgan import io
 from msrgan.datasets.localisation import class_index
 from msrgan.datasets.tally import Tally
-from msrgan.tables import rows
+from msrgan.io.tables import rows
 
 COLOURS = ("red", "green", "blue", "yellow")
 SUFFIXES = (".png", ".tif", ".tiff")
@@ -92,7 +92,7 @@ def merge(paths: tuple[Path, ...]) -> np.ndarray:
     Raises:
         ValueError: naming the file, if it cannot be read, is no grey image, or differs in size or depth.
     """
-    planes = [images.read(path) for path in paths]
+    planes = [io.read(path) for path in paths]
     for path, plane in zip(paths, planes, strict=True):
         if plane.shape[-1] != 1:
             raise ValueError(f"{path} has {plane.shape[-1]} different planes. A channel is one grey image.")

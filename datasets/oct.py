@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from msrgan import images
+from msrgan import io
 from msrgan.datasets.splits import SPLIT_FOLDERS, SPLITS, check_filled, three_ways
 from msrgan.datasets.tally import Tallied
 
@@ -98,7 +98,7 @@ class Oct(Tallied, tfds.core.GeneratorBasedBuilder):
     def _scans(self, folder):
         """List the scans, each name once; test before validation before train, where a scan lies in two of them."""
         scans, twice = {}, []
-        for path in images.list_images(folder):
+        for path in io.list_images(folder):
             try:
                 scan = _scan(path, folder)
             except ValueError as error:
@@ -173,7 +173,7 @@ def _precedence(scan):
 
 
 def _read(scan):
-    image = images.read(scan.path)
+    image = io.read(scan.path)
     if image.shape[-1] != 1 or image.dtype != np.uint8:
         raise ValueError(f"{scan.path}: a scan is grey, of 8 bits. Received: {image.shape[-1]} channels, {image.dtype}")
     return image

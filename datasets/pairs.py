@@ -7,10 +7,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from msrgan import images
+from msrgan import io
 from msrgan.datasets.folder import Item, choose, reader
 from msrgan.datasets.splits import SPLIT_FOLDERS
-from msrgan.files import few
+from msrgan.messages import few
 
 SIDES = ("lr", "hr")
 
@@ -97,7 +97,7 @@ def _folders(root, names):
 def _places(folder):
     """Return all folders below a folder that hold images, itself among them."""
     try:
-        return sorted({path.parent for path in images.list_images(folder)})
+        return sorted({path.parent for path in io.list_images(folder)})
     except ValueError:
         return []  # or all of them are behind links
 
@@ -136,6 +136,6 @@ def _items(folder):
 def _by_name(folder):
     """List the images of `lr/` or `hr/` by their paths without the suffix."""
     found = defaultdict(list)
-    for path in images.list_images(folder):
+    for path in io.list_images(folder):
         found[path.relative_to(folder).with_suffix("").as_posix()].append(path)
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from msrgan import images
+from msrgan import io
 
 # What tiffslide reads in full: Hamamatsu, Leica and Aperio (it does not stitch Ventana's .bif), and tiled TIFFs.
 SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs")
@@ -22,7 +22,7 @@ _SLIDES_EXTRA = "Whole-slide files are read by tiffslide. Install it: pip instal
 
 
 def list_sources(folder: Path) -> list[Path]:
-    """List the images and whole-slide files below a folder, at any depth, sorted; see `images.list_images`.
+    """List the images and whole-slide files below a folder, at any depth, sorted; see `io.list_images`.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -30,10 +30,10 @@ def list_sources(folder: Path) -> list[Path]:
     """
     slides = [p for p in folder.rglob("*") if p.suffix.lower() in SLIDE_SUFFIXES and not p.name.startswith(".")]
     try:
-        pictures = images.list_images(folder)
+        pictures = io.list_images(folder)
     except ValueError:
         if not slides:
-            suffixes = " ".join(sorted((*images.SUFFIXES, *SLIDE_SUFFIXES)))
+            suffixes = " ".join(sorted((*io.SUFFIXES, *SLIDE_SUFFIXES)))
             raise ValueError(f"A folder of tissue holds images or slides ({suffixes}). Received: {folder}.") from None
         if not _has_tiffslide():
             raise ValueError(f"{_SLIDES_EXTRA}. Received: {folder}, which holds slides only.") from None
@@ -47,7 +47,7 @@ def tiles(
     """Cut an image or slide into tiles, row by row from the top left; what is left at the edges is not used.
 
     Args:
-        path: an image that `images.read` reads, or a slide (`SLIDE_SUFFIXES`, or a tiled TIFF).
+        path: an image that `io.read` reads, or a slide (`SLIDE_SUFFIXES`, or a tiled TIFF).
         tile: side of a tile in pixels.
         stride: from one tile to the next in pixels, along both axes.
         background: leave out a tile with a larger `background_fraction` than this.
@@ -58,7 +58,7 @@ def tiles(
         uint16, with the channels and values of the file.
 
     Raises:
-        ValueError: naming the file: it cannot be read (`images.UnreadableImageError`), is smaller than a tile, lacks
+        ValueError: naming the file: it cannot be read (`io.UnreadableImageError`), is smaller than a tile, lacks
             the level, or holds pixels of another type.
     """
     bands = _slide_bands if _is_slide(path) else _image_bands
@@ -99,7 +99,7 @@ def _image_bands(path, tile, stride, level):
         raise ValueError(f"{path}: {_SLIDES_EXTRA}")
     if level:
         raise ValueError(f"{path}: has only level 0. Received: level={level}")
-    image = images.read(path)
+    image = io.read(path)
     for top in _tops(path, *image.shape[:2], tile, stride):
         yield top, image[top : top + tile]
 
@@ -117,7 +117,7 @@ def _slide_bands(path, tile, stride, level):
             try:
                 band = slide.read_region(location, level, (width, tile), as_array=True)
             except Exception as error:  # decoders raise anything on damaged data
-                raise images.UnreadableImageError(f"{path}: damaged or truncated after row {top}") from error
+                raise io.UnreadableImageError(f"{path}: damaged or truncated after row {top}") from error
             yield top, band[..., :3] if colour else band  # without alpha
 
 
@@ -137,7 +137,7 @@ def _is_slide(path):
         return True
     try:
         return path.suffix.lower() in _TIFF_SUFFIXES and _is_tiled(path)
-    except Exception:  # damaged: `images.read` says so
+    except Exception:  # damaged: `io.read` says so
         return False
 
 
@@ -161,7 +161,7 @@ def _open_slide(path):
                 warnings.simplefilter("ignore", UserWarning)
                 slide.level_dimensions  # noqa: B018, read now and kept
         except Exception as error:  # tifffile raises anything on damaged files
-            raise images.UnreadableImageError(f"{path}: damaged, truncated, or no slide for tiffslide") from error
+            raise io.UnreadableImageError(f"{path}: damaged, truncated, or no slide for tiffslide") from error
         yield slide
 
 

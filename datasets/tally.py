@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msrgan.datasets.copies import Copied
-from msrgan.files import few
+from msrgan.messages import few
 
 # Of one kind on stderr, and of all kinds in an error.
 SHOWN, IN_ERROR = 5, 3

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from msrgan.options import import_tensorflow
+from msrgan.messages import import_tensorflow
 
 import_tensorflow()  # quietly, before anything else does
 
@@ -19,7 +19,7 @@ import raw  # noqa: E402
 
 import train_srgan  # noqa: E402
 import train_vgg  # noqa: E402
-from msrgan.cli import main as msrgan  # noqa: E402
+from msrgan.apps.cli import main as msrgan  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE_1 = ["--width", "0.125", "--epochs", "6", "--batch-size", "8", "--learning-rate", "1e-3"]

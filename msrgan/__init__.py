@@ -3,11 +3,11 @@
 import importlib
 
 _HOMES = {
-    "SRGAN": "msrgan.gan",
-    "VARIANTS": "msrgan.variants",
-    "export": "msrgan.inference",
-    "load": "msrgan.inference",
-    "upscale": "msrgan.inference",
+    "SRGAN": "msrgan.training.step",
+    "VARIANTS": "msrgan.training.variants",
+    "export": "msrgan.models",
+    "load": "msrgan.models",
+    "upscale": "msrgan.upscaling",
 }
 
 __all__ = ["SRGAN", "VARIANTS", "__version__", "export", "load", "upscale"]

@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _LOGGER = logging.getLogger("msrgan")
 
@@ -26,6 +26,12 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """Tell what a user should look at: a line on stderr of a command."""
     _LOGGER.warning("%s", message)
+
+
+def few(texts: Sequence[str], shown: int = 5) -> str:
+    """Lists the first few of many, and how many more there are."""
+    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
+    return ", ".join(texts[:shown]) + more
 
 
 def flags(parser: argparse.ArgumentParser) -> dict[str, str]:
@@ -66,6 +72,24 @@ def command(
             if reason is None:
                 raise
             return report(name, reason, 2, options)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the messages of its native code; TF_CPP_MIN_LOG_LEVEL=0 brings them back."""
+    if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # What is logged while the libraries load goes to the file descriptor, whatever the level.
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import tensorflow  # noqa: F401
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of every set that is not prepared yet
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def report(name: str, error: object, code: int, options: Mapping[str, str] | None = None) -> int:

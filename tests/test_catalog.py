@@ -7,7 +7,8 @@ import sys
 import pytest
 from test_brain_tumor import cjdata, write_5
 
-from msrgan import cli, datasets
+from msrgan import datasets
+from msrgan.apps import cli
 from msrgan.datasets import catalog
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from test_brain_tumor import cjdata, write_5
 
-from msrgan import cli, datasets
+from msrgan import datasets
+from msrgan.apps import cli
 from msrgan.datasets import catalog
 
 TRAIN = "brain_tumor-train.tfrecord-00000-of-00001"

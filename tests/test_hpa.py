@@ -14,7 +14,7 @@ import tifffile
 from conftest import spots
 
 import train_vgg
-from msrgan import datasets, images
+from msrgan import datasets, io
 from msrgan.datasets import beam, hpa
 from msrgan.datasets.hpa import random_level
 from msrgan.datasets.hpa_channels import CLASSES, COLOURS, compose, parse_classes
@@ -448,7 +448,7 @@ def test_stage_1_on_the_images_of_one_label(raw, prepared, tmp_path):
 
 def test_a_real_field_in_four_levels(real_data):
     folder = real_data / "hpa_if_fields" / "fields_8bit"
-    channels = [images.read(folder / f"57_F11_1_{colour}.png") for colour in COLOURS]
+    channels = [io.read(folder / f"57_F11_1_{colour}.png") for colour in COLOURS]
     image = hpa.merge(tuple(folder / f"57_F11_1_{colour}.png" for colour in COLOURS))
     red, green, blue, yellow = (c[..., 0].astype(int) for c in channels)
     assert image.shape == (1728, 1728, 4)

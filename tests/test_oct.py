@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import spots
 
-from msrgan import datasets, images
+from msrgan import datasets, io
 from msrgan.datasets.oct import CLASSES, Oct
 
 
@@ -15,7 +15,7 @@ def scan(seed, height=24, width=32):
 
 def write(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
-    images.write(path, image)
+    io.write(path, image)
 
 
 def read(folder, tmp_path, split="all", name="oct", **arguments):

@@ -13,11 +13,13 @@ import tifffile
 from conftest import spots
 
 import train_srgan
-from msrgan import cli, datasets, images, inference
+from msrgan import datasets, io, models
+from msrgan.apps import cli
+from msrgan.data.pairs import sr_pairs
+from msrgan.data.registration import displacement
+from msrgan.data.survey import check_pairs, survey
 from msrgan.evaluation import evaluate
 from msrgan.evaluation.validation import Validation
-from msrgan.pipeline import sr_pairs
-from msrgan.survey import check_pairs, displacement, survey
 
 
 def binned(image, scale=2):
@@ -38,8 +40,8 @@ def blocky(seed, *, size=32, channels=1, dtype=np.uint16, scale=2):
 
 def write_pairs(folder, pairs, suffixes=(".png", ".png")):
     for name, (lr, hr) in pairs.items():
-        images.write(folder / "lr" / f"{name}{suffixes[0]}", lr)
-        images.write(folder / "hr" / f"{name}{suffixes[1]}", hr)
+        io.write(folder / "lr" / f"{name}{suffixes[0]}", lr)
+        io.write(folder / "hr" / f"{name}{suffixes[1]}", hr)
 
 
 def make_pairs(count=8, scale=2, **arguments):
@@ -105,7 +107,7 @@ def test_capital_folders(tmp_path):
 def test_images_without_a_partner_are_named_and_counted(folder, capsys):
     (folder / "lr" / "field3.png").unlink()
     (folder / "hr" / "field5.png").unlink()
-    images.write(folder / "hr" / "field6.tif", blocky(6))
+    io.write(folder / "hr" / "field6.tif", blocky(6))
     with pytest.raises(ValueError) as error:
         datasets.load(folder, "train")
     assert f"Received: 3 of {folder} without: " in str(error.value)
@@ -138,20 +140,20 @@ def test_images_without_a_partner_are_named_and_counted(folder, capsys):
 )
 def test_half_pairs_are_no_plain_images(tmp_path, files, wrong):
     for name in files.split():
-        images.write(tmp_path / f"{name}.png", blocky(0))
+        io.write(tmp_path / f"{name}.png", blocky(0))
     with pytest.raises(ValueError, match="Acquired pairs lie in folders lr and hr of") as error:
         datasets.load(tmp_path, "train")
     assert f"without an image beside them. Received: {wrong.format(tmp_path)}. Rename" in str(error.value)
 
 
 def test_masks_may_lie_beside_pairs(folder):
-    images.write(folder / "masks" / "field0.png", blocky(0))
+    io.write(folder / "masks" / "field0.png", blocky(0))
     assert len(read(folder)) == 8
 
 
 def test_names_of_other_folders_may_look_like_those_of_pairs(tmp_path):
     for name in ("24 hr/a", "48hr/a", "hr_72/a", "HR+/a", "control/lrp1/b", "LR_x4"):
-        images.write(tmp_path / f"{name}.png", blocky(0))
+        io.write(tmp_path / f"{name}.png", blocky(0))
     assert "lr" not in read(tmp_path)["24 hr/a.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: holds no images"):
@@ -204,8 +206,8 @@ def test_sizes_and_channels_are_checked(folder, capsys):
     assert sorted(lines) == [
         f"warning: the LR image is not 1/4 of the HR image: field{k}.png (16x16x1 of 32x32x1)" for k in range(8)
     ]
-    images.write(folder / "lr" / "field1.png", blocky(0)[:15, :16])
-    images.write(folder / "lr" / "field2.png", np.dstack([blocky(k)[:16, :16] for k in range(3)]))
+    io.write(folder / "lr" / "field1.png", blocky(0)[:15, :16])
+    io.write(folder / "lr" / "field2.png", np.dstack([blocky(k)[:16, :16] for k in range(3)]))
     with pytest.raises(ValueError, match="Received: 2 of 8 pairs") as error:
         check_pairs(survey(datasets.load(folder, "all")), 2)
     assert "\n" not in str(error.value)
@@ -230,7 +232,7 @@ def test_plain_sets_have_no_pairs_to_check(image_folder):
 def test_the_fingerprint_counts_the_lr_images_too(folder):
     first = survey(datasets.load(folder, "all"))
     assert first.nbytes == 8 * 2 * (32 * 32 + 16 * 16)
-    images.write(folder / "lr" / "field1.png", blocky(77)[:16, :16])
+    io.write(folder / "lr" / "field1.png", blocky(77)[:16, :16])
     second = survey(datasets.load(folder, "all"))
     assert first.hashes == second.hashes
     assert first.fingerprint != second.fingerprint
@@ -260,8 +262,8 @@ def test_displacement_of_a_tiny_field(shape):
 
 
 def test_displacement_of_real_images(real_data):
-    path = images.list_images(real_data / "openslide_he_ki67" / "tiles_512")[0]
-    hr = images.read(path)
+    path = io.list_images(real_data / "openslide_he_ki67" / "tiles_512")[0]
+    hr = io.read(path)
     assert displacement(hr[:, :504], binned(hr[:, 8:], 4)) == pytest.approx((0, -2), abs=0.1)
 
 
@@ -377,7 +379,7 @@ def as_examples(pairs):
 
 def test_exposure_plays_no_part_in_the_scores(tmp_path):
     summaries = [
-        evaluate(inference.load("bicubic"), as_examples(smooth_pairs(exposure=exposure)), out=tmp_path / str(k))
+        evaluate(models.load("bicubic"), as_examples(smooth_pairs(exposure=exposure)), out=tmp_path / str(k))
         for k, exposure in enumerate([(1.0, 0.0), (2.5, 4000.0)])
     ]
     for method in ("nearest", "bicubic", "lanczos", "model"):
@@ -386,12 +388,12 @@ def test_exposure_plays_no_part_in_the_scores(tmp_path):
         assert one > 20
     assert summaries[0]["intensity_matched"] is True
     assert summaries[0]["degradation"] == "acquired"
-    assert images.read(tmp_path / "1" / "strips.png").shape[0] > 3 * 96
+    assert io.read(tmp_path / "1" / "strips.png").shape[0] > 3 * 96
 
 
 def test_scores_of_pairs_are_those_of_the_matched_image(tmp_path):
     (example,) = as_examples(smooth_pairs(1, exposure=(0.5, 100), noise=30))
-    evaluate(inference.load("nearest"), [example], out=tmp_path)
+    evaluate(models.load("nearest"), [example], out=tmp_path)
     with open(tmp_path / "scores.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     hr = example["image"].ravel().astype(float)
@@ -406,7 +408,7 @@ def test_pairs_that_do_not_fit_are_skipped(tmp_path):
     good, bad, colour = as_examples(smooth_pairs())
     bad["lr"] = bad["lr"][:-1]
     colour["lr"] = colour["lr"].repeat(3, axis=-1)
-    summary = evaluate(inference.load("bicubic"), [good, bad, colour], out=tmp_path)
+    summary = evaluate(models.load("bicubic"), [good, bad, colour], out=tmp_path)
     assert list(summary["skipped"]) == ["f1", "f2"]
     assert "exactly 1/4" in summary["skipped"]["f1"]
 
@@ -414,16 +416,16 @@ def test_pairs_that_do_not_fit_are_skipped(tmp_path):
 def test_a_degradation_asked_for_replaces_the_acquired_images(tmp_path):
     pairs = as_examples(smooth_pairs(noise=300))
     plain = [{k: v for k, v in example.items() if k != "lr"} for example in pairs]
-    made = evaluate(inference.load("bicubic"), pairs, out=tmp_path / "made", degradation="area")
-    same = evaluate(inference.load("bicubic"), plain, out=tmp_path / "same", degradation="area")
-    acquired = evaluate(inference.load("bicubic"), pairs, out=tmp_path / "acquired")
+    made = evaluate(models.load("bicubic"), pairs, out=tmp_path / "made", degradation="area")
+    same = evaluate(models.load("bicubic"), plain, out=tmp_path / "same", degradation="area")
+    acquired = evaluate(models.load("bicubic"), pairs, out=tmp_path / "acquired")
     assert made["psnr"] == same["psnr"]
     assert made["degradation"] == "area"
     assert acquired["psnr"]["model"]["mean"] < made["psnr"]["model"]["mean"] - 1
 
 
 def test_a_model_of_pairs_needs_a_degradation_for_plain_images(tmp_path):
-    model = inference.load("bicubic")
+    model = models.load("bicubic")
     model.metadata["degradation"] = "acquired"
     pairs = as_examples(smooth_pairs())
     plain = [{"id": "x", "image": pairs[0]["image"]}]

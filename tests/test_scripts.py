@@ -15,7 +15,7 @@ import msrgan
 import train_srgan
 import train_vgg
 from msrgan.degradation import make
-from msrgan.variants import TRAINING, VARIANTS
+from msrgan.training.variants import TRAINING, VARIANTS
 
 VGG = ["--width", "0.03125", "--image-size", "32", "--epochs", "1", "--batch-size", "4"]
 SRGAN = ["--filters", "4", "--blocks", "1", "--patch-size", "16", "--batch-size", "2"]

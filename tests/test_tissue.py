@@ -6,7 +6,7 @@ import pytest
 import tensorflow_datasets as tfds
 import tifffile
 
-from msrgan import datasets, images
+from msrgan import datasets, io
 from msrgan.datasets import slides
 from msrgan.datasets.slides import background_fraction, tiles
 from msrgan.datasets.tissue import Tissue
@@ -23,7 +23,7 @@ def texture(seed, height=210, width=250, channels=3, dtype=np.uint8):
 
 def write(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
-    images.write(path, image)
+    io.write(path, image)
     return path
 
 
@@ -302,7 +302,7 @@ def test_a_pyramid_is_read_in_regions(tmp_path, monkeypatch, dtype):
     pytest.importorskip("tiffslide")
     image = texture(0, 301, 203, dtype=dtype)
     path = pyramid(tmp_path / "slide.tif", image, photometric="rgb")
-    monkeypatch.setattr(images, "read", None)  # which would load the slide whole
+    monkeypatch.setattr(io, "read", None)  # which would load the slide whole
     found = list(tiles(path, tile=50, stride=37))
     assert len(found) == 7 * 5  # (301 - 50) // 37 + 1, (203 - 50) // 37 + 1
     half = list(tiles(path, tile=50, stride=37, level=1))

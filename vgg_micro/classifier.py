@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from msrgan.files import atomic
+from msrgan.io.atomic import atomic
 from vgg_micro.tasks import Task
 
 
 class Classifier(keras.Model):
-    """A network that maps images to logits, with the training step of `msrgan.training.Loop`.
+    """A network that maps images to logits, with the training step of `msrgan.training.loop.Loop`.
 
     Args:
         network: (B, H, W, C) -> (B, classes) logits.

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from msrgan.pipeline import measure, sample_seed, stream
+from msrgan.data.stream import measure, sample_seed, stream
 
 
 def labelled(
@@ -26,7 +26,7 @@ def labelled(
         seed: of order and augmentation.
         start: position in the stream of samples, to resume.
         shard: (number of workers, index of this one).
-        window: None to keep decoded images in memory, as for `msrgan.pipeline.sr_pairs`.
+        window: None to keep decoded images in memory, as for `msrgan.data.pairs.sr_pairs`.
 
     Returns:
         Dataset of (image, label): float32 (batch, image_size, image_size, channels) in [-1, 1], percentile

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
-from msrgan.files import contents
+from msrgan.io.listing import contents
 from msrgan.networks.folding import fold_batch_norm
 from vgg_micro.network import CONVOLUTIONS
 

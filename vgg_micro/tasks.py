@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from msrgan.files import atomic
+from msrgan.io.atomic import atomic
 
 
 class SingleLabel:

@@ -10,14 +10,7 @@ import numpy as np
 
 from msrgan.datasets.simulator.optics import expose
 from msrgan.datasets.simulator.proteins import PATTERNS
-from msrgan.datasets.simulator.shapes import (
-    OVERSAMPLING,
-    CellLine,
-    cell_line,
-    geometry,
-    on_camera,
-    smooth_noise,
-)
+from msrgan.datasets.simulator.shapes import OVERSAMPLING, CellLine, cell_line, geometry, on_camera, smooth_noise
 from msrgan.datasets.simulator.structures import Anatomy, anatomy
 
 __all__ = ["CellLine", "Field", "cell_line", "simulate", "stain"]

@@ -7,16 +7,7 @@ the drawing grid, about 1 where the protein is.
 import cv2
 import numpy as np
 
-from msrgan.datasets.simulator.filaments import (
-    COARSE,
-    directions,
-    dots,
-    draw,
-    from_nucleus,
-    scatter,
-    value_at,
-    walk,
-)
+from msrgan.datasets.simulator.filaments import COARSE, directions, dots, draw, from_nucleus, scatter, value_at, walk
 from msrgan.datasets.simulator.shapes import smooth_noise
 from msrgan.datasets.simulator.structures import Anatomy, er_mesh
 

@@ -4,15 +4,11 @@ import hashlib
 import sys
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
-from scipy.ndimage import gaussian_filter
-from skimage.registration import phase_cross_correlation
 
-from msrgan import images as files
-from msrgan.files import few
-
-TOLERANCE = 0.5  # LR pixels
+from msrgan import io
+from msrgan.data.registration import displaced, displacement, is_displaced
+from msrgan.messages import few
 
 
 class Pair(NamedTuple):
@@ -43,7 +39,7 @@ class Survey(NamedTuple):
         channels: channels of the set: 3 where grey and colour images are mixed.
         smallest: (height, width, name) of the image with the shortest side.
         nbytes: size of all decoded images.
-        hashes: content hash of each image (see `images.content_hash`).
+        hashes: content hash of each image (see `io.content_hash`).
         pairs: of a set of acquired pairs, each of them.
     """
 
@@ -77,14 +73,14 @@ def survey(images: tf.data.Dataset) -> Survey:
     for example in images.as_numpy_iterator():
         name, image = example["id"].decode(), example["image"]
         ids.append(name)
-        hashes.append(files.content_hash(image))
+        hashes.append(io.content_hash(image))
         channels.setdefault(image.shape[-1], name)
         sizes.append((*image.shape[:2], name))
         nbytes += image.nbytes
         if "lr" in example:
             lr = example["lr"]
             nbytes += lr.nbytes
-            pairs.append(Pair(name, image.shape, lr.shape, files.content_hash(lr), displacement(image, lr)))
+            pairs.append(Pair(name, image.shape, lr.shape, io.content_hash(lr), displacement(image, lr)))
     if not ids:
         raise ValueError("The image set has no readable image. Check the folder or the split.")
     known = images.apply(tf.data.experimental.assert_cardinality(len(ids)))
@@ -148,54 +144,6 @@ def check_pairs(found: Survey, scale: int, *, quiet: bool = False) -> None:
             warn(displaced(pair.id, pair.shift))
 
 
-def is_displaced(shift: tuple[float, float]) -> bool:
-    """Tell whether a displacement is more than half an LR pixel in either direction."""
-    return max(map(abs, shift)) > TOLERANCE
-
-
-def displaced(name: str, shift: tuple[float, float]) -> str:
-    """Say that a pair is displaced by (down, right) LR pixels."""
-    down, right = shift
-    return (
-        f"{name}: the LR image is displaced by ({down:+.2f}, {right:+.2f}) LR pixels (down, right) against the HR "
-        "image. Register the pair."
-    )
-
-
-def displacement(hr: np.ndarray, lr: np.ndarray) -> tuple[float, float] | None:
-    """Measure how far an LR image is displaced against its HR image, by phase correlation.
-
-    The HR image is binned to the size of the other, and both are averaged over their channels, filtered to structures
-    of 1 to 4 LR pixels (difference of Gaussians) and faded out towards their borders (Hann window). They are
-    correlated in Fourier space: Guizar-Sicairos et al., Optics Letters 33(2), 2008, as scikit-image has it. The
-    filter stands for the whitening of plain phase correlation, which weighs the noise of the finest structures like
-    the image, and so finds displacements where there are none.
-
-    Args:
-        hr: (H, W, C).
-        lr: (h, w, C), of any exposure.
-
-    Returns:
-        (down, right) in LR pixels, to 1/20 of one; None if H and W are not the same multiple of h and w.
-    """
-    height, width = lr.shape[:2]
-    scale = max(1, hr.shape[0] // height)
-    if hr.shape[:2] != (height * scale, width * scale):
-        return None
-    if min(height, width) < 3 or not (np.ptp(hr) and np.ptp(lr)):
-        return 0.0, 0.0  # nothing to be seen, also through a window of two pixels
-    binned = hr.mean(axis=-1).reshape(height, scale, width, scale).mean(axis=(1, 3))
-    window = np.hanning(height)[:, None] * np.hanning(width)
-    planes = [_structures(plane) * window for plane in (binned, lr.mean(axis=-1))]
-    # That is the shift which registers the LR image, the opposite.
-    down, right = 0 - phase_cross_correlation(*planes, upsample_factor=20, normalization=None)[0]
-    return float(down), float(right)
-
-
-def _structures(plane):
-    return gaussian_filter(plane, 1) - gaussian_filter(plane, 4)
-
-
 def identity(training: Survey, held_out: Survey) -> dict:
     """Return what tells whether a run is continued on the images it was started with."""
     return {
@@ -206,5 +154,5 @@ def identity(training: Survey, held_out: Survey) -> dict:
 
 
 def shuffle_window(found: Survey, cache_bytes: int) -> int | None:
-    """Return the `window` of `pipeline.sr_pairs`: None (all images are kept in memory) if they fit there."""
+    """Return the `window` of `data.pairs.sr_pairs`: None (all images are kept in memory) if they fit there."""
     return None if found.nbytes <= cache_bytes else max(1, len(found.ids) * cache_bytes // found.nbytes)

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from msrgan import images
+from msrgan import io
 from msrgan.evaluation.cases import Case, degradation_of, enlarge
 from msrgan.evaluation.strips import details
-from msrgan.files import atomic_folder, contents
-from msrgan.inference import Upscaler
-from msrgan.tables import rows
+from msrgan.io.atomic import atomic_folder
+from msrgan.io.listing import contents
+from msrgan.io.tables import rows
+from msrgan.models import Upscaler
 
 KEY = "key.csv"
 
@@ -41,7 +42,7 @@ def sheets(
     from 1, bad, to 5, excellent; and key.csv (picture, id, method), which raters must not see.
 
     Args:
-        model: from `inference.load`.
+        model: from `models.load`.
         examples: as `evaluate` takes them.
         out: folder, new or empty.
         degradation: as `evaluate` takes it.
@@ -68,7 +69,7 @@ def sheets(
         names = [f"{number:03}.png" for number in range(1, len(shown) + 1)]
         key = [(name, *shown[i][:2]) for name, i in zip(names, order, strict=True)]
         for name, i in zip(names, order, strict=True):
-            images.write(folder / "pictures" / name, shown[i][2])
+            io.write(folder / "pictures" / name, shown[i][2])
         _write(folder / "form.csv", ("picture", "score"), [(name, "") for name in names])
         _write(folder / KEY, ("picture", "id", "method"), key)
     return {"images": len({name for name, *_ in shown}), "pictures": len(shown), "skipped": skipped}

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from msrgan import images
+from msrgan import intensity
 
 LABELS = ("low resolution", "bicubic", "super-resolved", "original")
 _CROP, _SIDE, _TITLE, _GUTTER = 128, 256, 24, 6
@@ -47,7 +47,7 @@ def strip(lr, bicubic, sr, hr, *, labels=LABELS) -> np.ndarray:
 def details(versions, hr, step=1) -> list[np.ndarray]:
     """Cuts the most varied region of `hr`, on a grid of `step` pixels, out of versions of it; in equal contrast."""
     window = _most_varied(hr, min(_CROP, *hr.shape[:2]), step)
-    low, high = images.percentiles(hr[window])
+    low, high = intensity.percentiles(hr[window])
     return [_panel(version[window], low.min(), high.max()) for version in versions]
 
 
@@ -74,7 +74,7 @@ def _most_varied(image, side, step):
 
 
 def _panel(image, low, high):
-    grey_levels = images.denormalize(images.normalize(image.clip(low, high), low, high), 0, 255, np.uint8)
+    grey_levels = intensity.denormalize(intensity.normalize(image.clip(low, high), low, high), 0, 255, np.uint8)
     channels = grey_levels.shape[-1]
     if channels == 1:
         grey_levels = grey_levels.repeat(3, axis=-1)

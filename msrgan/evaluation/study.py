@@ -10,14 +10,14 @@ from importlib.metadata import version
 from statistics import fmean
 from typing import Any
 
-from msrgan import images
+from msrgan.data.registration import displacement, is_displaced
 from msrgan.degradation import ACQUIRED
 from msrgan.evaluation.cases import AGREEMENT, BASELINES, GAINS, METRICS, degradation_of, enlarge, picture, scores
 from msrgan.evaluation.statistics import center, gain
 from msrgan.evaluation.strips import stack
-from msrgan.files import atomic, writable_folder
-from msrgan.inference import Upscaler
-from msrgan.survey import displacement, is_displaced
+from msrgan.io import content_hash, write
+from msrgan.io.atomic import atomic, writable_folder
+from msrgan.models import Upscaler
 
 METHODS = ("model", *BASELINES)
 _PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "scipy", "scikit-image")
@@ -35,7 +35,7 @@ def evaluate(
     """Scores a model against nearest, bicubic and Lanczos interpolation, and writes what came out.
 
     Each image is cropped at the right and bottom to a multiple of the scale and degraded; the LR image is
-    rounded to the dtype of the image, as in a file, and enlarged by `inference.upscale` with the model and by
+    rounded to the dtype of the image, as in a file, and enlarged by `upscaling.upscale` with the model and by
     each interpolation. A random degradation draws from the content of the image: it degrades an image alike in
     every study. MSE, PSNR and SSIM are taken over the whole image and its channels, after both images were
     normalised by the range of the HR image (its 0.1 and 99.9 percentiles in each channel, or the range of the
@@ -55,7 +55,7 @@ def evaluate(
     Writes scores.csv (one row an image), summary.json and strips.png into `out`, when all images are done.
 
     Args:
-        model: from `inference.load`.
+        model: from `models.load`.
         examples: dicts of "id" (str) and "image" (H, W, C), uint8, uint16 or float32; "lr" (H/scale, W/scale, C)
             where it was acquired; "mask" (H, W) or (H, W, 1), not zero inside, and "group" (str), if there is one:
             a patient, a slide, a well, whose images are not independent.
@@ -105,7 +105,7 @@ def _score(model, examples, asked, strips, segment):
         if not degradation and is_displaced(shift := displacement(image, example["lr"])):
             displaced[name] = list(shift)
         height, width, channels = case.hr.shape
-        seen = images.content_hash(image) in trained_on
+        seen = content_hash(image) in trained_on
         row = {"id": name, "group": example.get("group", name), "height": height, "width": width, "channels": channels}
         rows.append(row | {"seen_in_training": seen} | scored)
         if len(pictures) < strips:
@@ -166,7 +166,7 @@ def _write(out, rows, summary, pictures):
     for row in rows:
         writer.writerow({k: f"{v:.7g}" if isinstance(v, float) else v for k, v in row.items()})
     if pictures:
-        images.write(out / "strips.png", stack(pictures, [row["id"] for row in rows[: len(pictures)]]))
+        write(out / "strips.png", stack(pictures, [row["id"] for row in rows[: len(pictures)]]))
     with atomic(out / "scores.csv") as path:
         path.write_text(table.getvalue(), encoding="utf-8")
     with atomic(out / "summary.json") as path:

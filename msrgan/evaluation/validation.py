@@ -5,11 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from msrgan import images as files
-from msrgan import metrics
+from msrgan import intensity, io, metrics
 from msrgan.degradation import Degradation, content_seed
 from msrgan.evaluation.strips import stack, strip
-from msrgan.inference import interpolation
+from msrgan.models import interpolation
 
 IMAGES = 16
 SIDE = 384
@@ -43,11 +42,11 @@ class Validation:
         channels: int,
         normalization: str,
     ):
-        limits = files.percentiles if normalization == "percentile" else files.dtype_range
+        limits = intensity.percentiles if normalization == "percentile" else intensity.dtype_range
 
         def normalized(image):
-            image = files.to_channels(image, channels)
-            return files.normalize(image, *limits(image))
+            image = intensity.to_channels(image, channels)
+            return intensity.normalize(image, *limits(image))
 
         self.paired = "lr" in images.element_spec
         self.scale, self.offset = scale, 0.0 if self.paired else degradation.offset(scale)
@@ -60,7 +59,7 @@ class Validation:
                 if self.paired:
                     lr = normalized(example["lr"])
                 else:
-                    lr = degradation(hr, scale=scale, seed=content_seed(files.content_hash(image))).numpy()
+                    lr = degradation(hr, scale=scale, seed=content_seed(io.content_hash(image))).numpy()
                 window = _centre(image.shape, scale)
                 hr, lr = hr[window(scale)], lr[window(1)]
             except ValueError as error:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -74,21 +74,6 @@ def writable_folder(path: str | os.PathLike) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # not empty
             for folder in made:
                 folder.rmdir()
-
-
-def contents(path: str | os.PathLike) -> str:
-    """Says what is at a path where something else was expected: nothing, a file, or a folder of which names."""
-    path = Path(path)
-    if not path.is_dir():
-        return "a file" if path.exists() else "nothing"
-    names = sorted(entry.name for entry in path.iterdir())
-    return f"a folder of {few(names)}" if names else "an empty folder"
-
-
-def few(texts: Sequence[str], shown: int = 5) -> str:
-    """Lists the first few of many, and how many more there are."""
-    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
-    return ", ".join(texts[:shown]) + more
 
 
 def _sync(path):

@@ -1,4 +1,4 @@
-"""Image files and arrays: reading, writing, intensity ranges.
+"""Image files: reading and writing.
 
 An image is a numpy array (H, W, C), C >= 1, of dtype uint8, uint16 or float32, colours in the order RGB.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from msrgan import tiff
-from msrgan.files import atomic
-from msrgan.tiff import read_pixel_size as read_pixel_size
+from msrgan.io import tiff
+from msrgan.io.atomic import atomic
+from msrgan.io.tiff import read_pixel_size as read_pixel_size
 
 _DTYPES = {
     ".png": ("uint8", "uint16"),
@@ -22,41 +22,10 @@ _DTYPES = {
     **dict.fromkeys((".tif", ".tiff"), ("uint8", "uint16", "float32")),
 }
 SUFFIXES = tuple(_DTYPES)
-PERCENTILES = (0.1, 99.9)
-_MASK_FOLDERS = ("labels", "masks")
 
 
 class UnreadableImageError(ValueError):
     """A file that no image comes out of: damaged, truncated, a stack, NaN pixels; a set can be used without it."""
-
-
-# Files
-
-
-def list_images(folder: str | os.PathLike) -> list[Path]:
-    """Lists the image files below a folder, at any depth, sorted.
-
-    Hidden files are left out, and so is a `labels` or `masks` folder beside a folder `images` or `hr`:
-    label maps are not images.
-
-    Raises:
-        FileNotFoundError: the folder does not exist.
-        ValueError: it is not a folder, or holds no image.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise FileNotFoundError(f"{folder}: no such folder")
-    if not folder.is_dir():
-        raise ValueError(f"Images are listed from a folder. Received: {folder}, a file")
-    found = []
-    for parent, folders, files in os.walk(folder):
-        names = {name.lower() for name in folders}
-        skipped = _MASK_FOLDERS if {"images", "hr"} & names else ()
-        folders[:] = [f for f in folders if not f.startswith(".") and f.lower() not in skipped]
-        found += [Path(parent, f) for f in files if f.lower().endswith(SUFFIXES) and not f.startswith(".")]
-    if not found:
-        raise ValueError(f"{folder}: holds no images ({' '.join(SUFFIXES)})")
-    return sorted(found)
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
@@ -162,69 +131,6 @@ def _tidy(image: np.ndarray) -> np.ndarray:
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) if isinstance(error, ValueError) else "damaged or truncated"
-
-
-# Intensities
-
-
-def percentiles(image: np.ndarray, q: tuple[float, float] = PERCENTILES) -> tuple[np.ndarray, np.ndarray]:
-    """Returns two percentiles, 0.1 and 99.9, of each channel of a whole image (H, W, C), float32 (C,) each.
-
-    The second is always above the first: where the percentiles coincide (sparse spots on an even background)
-    the minimum and maximum take their place, and a constant channel gets the range of one grey level.
-    """
-    flat = image.reshape(-1, image.shape[-1])
-    quantiles = _integer_percentiles if image.dtype.kind == "u" else np.percentile
-    low, high = quantiles(flat, q, axis=0).astype(np.float32)
-    flat_channels = high <= low
-    low = np.where(flat_channels, flat.min(axis=0), low).astype(np.float32)
-    high = np.where(flat_channels, flat.max(axis=0), high).astype(np.float32)
-    return low, np.where(high > low, high, low + np.maximum(1, 1e-6 * np.abs(low))).astype(np.float32)
-
-
-def _integer_percentiles(flat, q, axis):
-    """Do what np.percentile does along axis 0, from histograms: many times faster."""
-    ranks = np.asarray(q) / 100 * (len(flat) - 1)
-    below, above = np.floor(ranks), np.ceil(ranks)
-    columns = []
-    for channel in flat.T:
-        cumulative = np.bincount(channel).cumsum()
-        low, high = (np.searchsorted(cumulative, k, side="right") for k in (below, above))
-        columns.append(low + (ranks - below) * (high - low))
-    return np.stack(columns, axis=1)
-
-
-def dtype_range(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (0, 255), (0, 65535) or (0, 1) by the dtype of an image (H, W, C), float32 (C,) each."""
-    top = np.iinfo(image.dtype).max if image.dtype.kind in "iu" else 1
-    channels = image.shape[-1]
-    return np.zeros(channels, np.float32), np.full(channels, top, np.float32)
-
-
-def normalize(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Maps [low, high] to [0, 1] in each channel, without clipping; float32."""
-    return (image.astype(np.float32) - low) / (high - low)
-
-
-def denormalize(x: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: np.dtype | str) -> np.ndarray:
-    """Undoes `normalize`: integers are rounded and clipped to the range of the dtype."""
-    x, dtype = x * (high - low) + low, np.dtype(dtype)
-    if dtype.kind in "iu":
-        x = np.clip(np.rint(x), np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return x.astype(dtype)
-
-
-def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """Repeats a grey image (H, W, 1) to three channels where three are wanted.
-
-    Raises:
-        ValueError: the image has another number of channels than wanted, and is not grey.
-    """
-    if image.shape[-1] == 1 and channels == 3:
-        return np.repeat(image, 3, axis=-1)
-    if image.shape[-1] != channels:
-        raise ValueError(f"An image must have {channels} channels, or be grey for 3. Received: {image.shape[-1]}")
-    return image
 
 
 def content_hash(image: np.ndarray) -> str:

@@ -19,7 +19,7 @@ _MICROMETRES = {
 
 
 def decode(data: bytes, *, fallback: Callable[[bytes], np.ndarray]) -> np.ndarray:
-    """Decodes the first image series of a TIFF; `images.read` says what becomes of pages and planes.
+    """Decodes the first image series of a TIFF; `io.read` says what becomes of pages and planes.
 
     Args:
         data: the bytes of the file.

@@ -1,4 +1,4 @@
-"""What a run shows and writes while it trains, as Keras callbacks of `training.Loop`."""
+"""What a run shows and writes while it trains, as Keras callbacks of `training.loop.Loop`."""
 
 import importlib.util
 import os
@@ -10,12 +10,10 @@ import cv2
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from msrgan import images
-from msrgan.evaluation.strips import stack
-from msrgan.files import atomic
-from msrgan.training import Loop, Progress
+from msrgan import io
+from msrgan.io.atomic import atomic
+from msrgan.training.loop import Loop, Progress
 
 
 def numbers(logs: dict) -> dict[str, float]:
@@ -69,19 +67,17 @@ class Report(keras.callbacks.Callback):
 
 
 class Samples(keras.callbacks.Callback):
-    """Leave a picture for every epoch, and at the end an animated GIF of them.
+    """Leave a picture for every epoch, and at the end a film of them.
 
     Args:
         folder: of the pictures.
         draw: () -> RGB picture, uint8 (height, width, 3), of the epoch's validation.
-        name: of the animation, without its suffix.
+        film: makes the film of the folder, when the run ends.
     """
 
-    FRAMES, MILLISECONDS = 60, 400
-
-    def __init__(self, folder: Path, draw: Callable[[], np.ndarray], *, name: str):
+    def __init__(self, folder: Path, draw: Callable[[], np.ndarray], film: Callable[[], None]):
         super().__init__()
-        self.folder, self.draw, self.name = folder, draw, name
+        self.folder, self.draw, self.film = folder, draw, film
 
     def path(self, step: int) -> Path:
         """Return the file of the picture at a step."""
@@ -89,20 +85,11 @@ class Samples(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the picture."""
-        images.write(self.path(int(logs["step"])), self.draw())
+        io.write(self.path(int(logs["step"])), self.draw())
 
     def on_train_end(self, logs=None):
-        """Write the animation, of 60 frames at the most."""
-        pictures = sorted(self.folder.glob("step_*.png"))
-        chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), self.FRAMES)).round().astype(int)
-        frames = [
-            stack([np.asarray(Image.open(p))], [p.stem.replace("_", " ")]) for p in map(pictures.__getitem__, chosen)
-        ]
-        if frames:
-            first, *others = (Image.fromarray(frame).quantize() for frame in frames)
-            with atomic(self.folder / f"{self.name}.gif") as file:
-                timing = {"duration": self.MILLISECONDS, "loop": 0}
-                first.save(file, format="GIF", save_all=True, append_images=others, **timing)
+        """Make the film."""
+        self.film()
 
 
 class TensorBoard(keras.callbacks.Callback):

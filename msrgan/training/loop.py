@@ -5,10 +5,7 @@ middle of an epoch; this loop does both. A run is a list of stages, each some st
 data is a stream addressed by the number of the step.
 """
 
-import itertools
 import json
-import operator
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +13,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+
+from msrgan.training.strategy import is_chief
 
 
 class Stage(NamedTuple):
@@ -49,64 +48,6 @@ class Progress(tf.train.experimental.PythonState):
     def deserialize(self, string):
         """Take the values from JSON."""
         vars(self).update(json.loads(string))
-
-
-def strategy() -> tf.distribute.Strategy:
-    """Choose by environment: TF_CONFIG -> several workers, several GPUs -> mirrored, else the default.
-
-    To be called before any other TensorFlow operation: workers connect here.
-    """
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if "TF_CONFIG" in os.environ:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if len(tf.config.list_physical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
-
-
-def is_chief() -> bool:
-    """Tell whether this process writes the run: it is alone, or worker 0 (or the chief) of its cluster."""
-    config = json.loads(os.environ.get("TF_CONFIG", "{}"))
-    task = config.get("task", {"type": "worker", "index": 0})
-    first = "chief" if "chief" in config.get("cluster", {}) else "worker"
-    return task["type"] == first and task["index"] == 0
-
-
-def use_xla(jit: str) -> bool:
-    """Resolve `auto`: XLA on a GPU; not on a CPU, where it makes these steps slower."""
-    return jit == "on" or (jit == "auto" and bool(tf.config.list_physical_devices("GPU")))
-
-
-def learning_rates(
-    rate: float, steps: int, *, decay: Sequence[tuple[float, float]] = (), pretraining: tuple[float, int] = (0.0, 0)
-) -> keras.optimizers.schedules.PiecewiseConstantDecay:
-    """Make a schedule: a rate for the pre-training, then one that falls step by step.
-
-    Args:
-        rate: at the start of the `steps`.
-        steps: after the pre-training.
-        decay: (when, factor) pairs: at that fraction of the steps, or at that step where it is 1 or more, the rate is
-            multiplied by the factor. SRGAN (section 3.2) has ((0.5, 0.1),).
-        pretraining: (rate, steps) before them.
-    """
-    before = pretraining[1]
-    falls = sorted((int(at if at >= 1 else at * steps), factor) for at, factor in decay)
-    starts = [0, *(step for step, _ in falls)]
-    rates = list(itertools.accumulate((factor for _, factor in falls), operator.mul, initial=rate))
-    # A boundary is the last step of its rate, and steps count from 0.
-    return keras.optimizers.schedules.PiecewiseConstantDecay([before + n - 1 for n in starts], [pretraining[0], *rates])
-
-
-def adam(rate, *, beta_2: float = 0.999) -> keras.optimizers.Optimizer:
-    """Make an Adam optimizer, with dynamic loss scaling where the dtype policy is mixed_float16.
-
-    Without it the gradients of small terms (gamma = 1e-5) are zero in half precision.
-    """
-    optimizer = keras.optimizers.Adam(rate, beta_2=beta_2)
-    if keras.config.dtype_policy().compute_dtype == "float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
 
 
 class Loop:

@@ -6,15 +6,12 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from itertools import zip_longest
 from pathlib import Path
 
 import keras
 
-import msrgan.networks  # noqa: F401  registers the layers of a saved generator
-from msrgan.files import atomic
-from msrgan.networks.phases import Bicubic
-from msrgan.variants import GAN_ONLY
+from msrgan.io.atomic import atomic
+from msrgan.training.variants import GAN_ONLY
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 # What a run leaves in its folder.
@@ -140,41 +137,6 @@ class History(keras.callbacks.Callback):
 
 def _differs(name, old, new):
     return name not in FREE and old != new and not (name in LATER and None in (old, new))
-
-
-def start_from(run: Path, *generators: keras.Model):
-    """Give generators the weights of another run's, as ESRGAN starts from a generator trained on pixels.
-
-    Args:
-        run: a run folder, or its generator.keras.
-        generators: to be filled, of the same architecture.
-
-    Raises:
-        FileNotFoundError: there is no generator.keras.
-        ValueError: it cannot be read, or its weights have other shapes.
-    """
-    file = run / "generator.keras" if run.is_dir() else run
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such generator. Name the folder of a finished run with --init.")
-    try:
-        saved = keras.saving.load_model(file, compile=False)
-    except Exception as error:  # Keras raises anything of a file that is not its own
-        raise ValueError(f"{file} cannot be read as a generator ({type(error).__name__}).") from error
-    pairs = zip_longest(_outline(saved), _outline(generators[0]))
-    differing = [f"{there} there, {here} here" for there, here in pairs if there != here]
-    if differing:
-        raise ValueError(
-            f"{file} is another network, with {differing[0]}. Use its --variant, --scale, --filters, --blocks, "
-            "--upsample and --image-skip, and images of its channels."
-        )
-    for generator in generators:
-        generator.set_weights(saved.get_weights())
-
-
-def _outline(network):
-    """List what two networks must share: the weights, and enlargements, which have none."""
-    enlargements = [f"{x.name} x{x.scale}" for x in network.layers if isinstance(x, Bicubic)]
-    return enlargements + [f"{weight.name} {tuple(weight.shape)}" for weight in network.weights]
 
 
 def _versions():

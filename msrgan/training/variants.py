@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from msrgan import losses
-from msrgan.gan import SRGAN
 from msrgan.losses import CROSS_ENTROPY, LEAST_SQUARES, PIXEL_LOSSES, RELATIVISTIC, SMOOTHED_CROSS_ENTROPY, Adversarial
 from msrgan.networks import discriminator, rrdbnet, srcnn, srresnet
 from msrgan.networks.discriminator import REALTIME_STAGES
-from msrgan.training import adam, learning_rates
+from msrgan.training.optimizers import adam, learning_rates
+from msrgan.training.step import SRGAN
 
 VGG54 = "block5_conv4"
 

@@ -10,16 +10,17 @@ import tensorflow as tf
 from PIL import Image
 
 import msrgan
-from msrgan import cli, images
+from msrgan import io
+from msrgan.apps import cli
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A folder of good files of several kinds, and a damaged one."""
     rng = np.random.default_rng(0)
-    images.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
-    images.write(tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5)
-    images.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
+    io.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
+    io.write(tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5)
+    io.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
     return tmp_path / "in"
 
 
@@ -29,36 +30,34 @@ def lines(capsys):
 
 def test_a_folder_is_mirrored(folder, tmp_path):
     assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "bicubic"]) == 0
-    found = images.list_images(tmp_path / "out")
+    found = io.list_images(tmp_path / "out")
     assert [str(path.relative_to(tmp_path / "out")) for path in found] == [
         "a.png",
         "plate/b.TIF",
         "plate/c.jpg",
     ]
     for path in found:
-        source = images.read(folder / path.relative_to(tmp_path / "out"))
-        enlarged = images.read(path)
+        source = io.read(folder / path.relative_to(tmp_path / "out"))
+        enlarged = io.read(path)
         assert enlarged.dtype == source.dtype
         assert enlarged.shape == (4 * source.shape[0], 4 * source.shape[1], source.shape[2])
     np.testing.assert_array_equal(
-        images.read(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", images.read(folder / "a.png"))
+        io.read(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", io.read(folder / "a.png"))
     )
-    assert images.read_pixel_size(tmp_path / "out" / "plate" / "b.TIF") == pytest.approx(0.125)
+    assert io.read_pixel_size(tmp_path / "out" / "plate" / "b.TIF") == pytest.approx(0.125)
 
 
 def test_the_output_is_a_file_or_a_folder(folder, tmp_path):
     for out, written in (("new.tif", "new.tif"), ("new", "new/a.png"), ("new", "new/a.png")):
         arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / out), "--model", "nearest"]
         assert cli.main(arguments) == 0
-        np.testing.assert_array_equal(
-            images.read(tmp_path / written), images.read(folder / "a.png").repeat(4, 0).repeat(4, 1)
-        )
+        np.testing.assert_array_equal(io.read(tmp_path / written), io.read(folder / "a.png").repeat(4, 0).repeat(4, 1))
 
 
 def test_interpolation_has_a_scale(folder, tmp_path):
     arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path), "--model", "bicubic", "--scale", "2"]
     assert cli.main(arguments) == 0
-    assert images.read(tmp_path / "a.png").shape[0] == 2 * images.read(folder / "a.png").shape[0]
+    assert io.read(tmp_path / "a.png").shape[0] == 2 * io.read(folder / "a.png").shape[0]
 
 
 def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
@@ -70,7 +69,7 @@ def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
     assert "bad.png: cannot be read as an image (damaged, truncated, or" in first
     assert "nan.tif: pixels must be finite. Received: 64 NaN" in second
     assert last == "msrgan: error: 2 of 5 files could not be upscaled"
-    assert len(images.list_images(out)) == 3
+    assert len(io.list_images(out)) == 3
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypa
     def full(*_, **__):
         raise OSError(28, "No space left on device", "x.png")
 
-    monkeypatch.setattr(images, "write", full)
+    monkeypatch.setattr(io, "write", full)
     assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]) == 1
     assert lines(capsys)[0] == "msrgan: error: x.png: No space left on device"
 
@@ -135,7 +134,7 @@ def test_a_tile_may_be_small(folder, tmp_path):
 def test_evaluate(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for i in range(3):
-        images.write(tmp_path / "data" / f"{i}.png", rng.integers(0, 255, (40, 48), dtype=np.uint8))
+        io.write(tmp_path / "data" / f"{i}.png", rng.integers(0, 255, (40, 48), dtype=np.uint8))
     arguments = [
         "evaluate",
         "--model",
@@ -157,7 +156,7 @@ def test_evaluate(tmp_path, capsys):
 
 def test_evaluate_goes_on_without_an_unreadable_image(tmp_path, capsys):
     for i in range(3):
-        images.write(tmp_path / "data" / f"{i}.tif", np.random.default_rng(i).random((20, 20, 1), np.float32))
+        io.write(tmp_path / "data" / f"{i}.tif", np.random.default_rng(i).random((20, 20, 1), np.float32))
     Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(tmp_path / "data" / "nan.tif")
     arguments = ["--model", "bicubic", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert cli.main(["evaluate", *arguments]) == 0
@@ -167,11 +166,11 @@ def test_evaluate_goes_on_without_an_unreadable_image(tmp_path, capsys):
 
 
 def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypatch):
-    images.write(tmp_path / "data" / "seen.png", np.eye(40, dtype=np.uint8))
-    images.write(tmp_path / "data" / "small.png", np.eye(9, dtype=np.uint8))
+    io.write(tmp_path / "data" / "seen.png", np.eye(40, dtype=np.uint8))
+    io.write(tmp_path / "data" / "small.png", np.eye(9, dtype=np.uint8))
     model = msrgan.load("bicubic")
-    model.metadata["training_hashes"] = [images.content_hash(images.read(tmp_path / "data" / "seen.png"))]
-    monkeypatch.setattr("msrgan.inference.load", lambda *_, **__: model)
+    model.metadata["training_hashes"] = [io.content_hash(io.read(tmp_path / "data" / "seen.png"))]
+    monkeypatch.setattr("msrgan.models.load", lambda *_, **__: model)
     arguments = ["evaluate", "--model", "x", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert cli.main(arguments) == 0
     skipped, count, seen = lines(capsys)
@@ -191,7 +190,7 @@ def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypat
     ],
 )
 def test_evaluate_errors(tmp_path, capsys, options, message):
-    images.write(tmp_path / "data" / "a.png", np.eye(40, dtype=np.uint8))
+    io.write(tmp_path / "data" / "a.png", np.eye(40, dtype=np.uint8))
     options = [option.replace("DATA", str(tmp_path / "data")) for option in options]
     out = [] if "--out" in options else ["--out", str(tmp_path / "out")]
     assert cli.main(["evaluate", "--model", "bicubic", *options, *out]) == 2
@@ -274,9 +273,9 @@ def test_version(capsys):
 
 def test_heavy_libraries_wait_until_they_are_used():
     script = (
-        "import sys, msrgan, msrgan.cli\n"
+        "import sys, msrgan, msrgan.apps.cli\n"
         "assert set(msrgan.__all__) <= set(dir(msrgan)) and msrgan.__version__\n"
-        "try: msrgan.cli.main(['--help'])\n"
+        "try: msrgan.apps.cli.main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'skimage', 'matplotlib', 'scipy'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
@@ -293,7 +292,7 @@ def test_public_names_are_there():
 
 
 def test_the_installed_command_is_quiet(folder, tmp_path):
-    script = "import sys; from msrgan.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = "import sys; from msrgan.apps.cli import main; sys.exit(main(sys.argv[1:]))"
     (folder / "bad.bmp").write_bytes(b"BM half a file")
     arguments = ["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]
     env = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from conftest import spots
 
-from msrgan import pipeline
-from msrgan.degradation import area, make
-from msrgan.survey import check_patch, common_channels, shuffle_window, survey
+from msrgan.data.pairs import sr_pairs
+from msrgan.data.survey import check_patch, common_channels, shuffle_window, survey
+from msrgan.degradation import make
+from msrgan.degradation.kernels import area
 
 
 def dataset(images, names=None):
@@ -30,7 +31,7 @@ def numbered(count=3, size=16):
 
 def pairs(images, count, **arguments):
     settings = {"patch": 8, "batch": 2, "degradation": area, "augment": False, "seed": 0, "scale": 2}
-    return list(pipeline.sr_pairs(dataset(images), **(settings | arguments)).take(count).as_numpy_iterator())
+    return list(sr_pairs(dataset(images), **(settings | arguments)).take(count).as_numpy_iterator())
 
 
 def origins(hr, images):
@@ -56,8 +57,8 @@ def test_images_of_a_size_known_beforehand(crop):
     images = np.stack([spots(k, size=16) for k in range(3)])
     known = tf.data.Dataset.from_tensor_slices({"id": ["a", "b", "c"], "image": images})
     settings = {"patch": 8, "batch": 2, "degradation": area, "seed": 0, "scale": 2, "crop": crop}
-    unknown = pipeline.sr_pairs(dataset(list(images)), **settings)
-    for (_, a), (_, b) in zip(pipeline.sr_pairs(known, **settings).take(3), unknown.take(3), strict=True):
+    unknown = sr_pairs(dataset(list(images)), **settings)
+    for (_, a), (_, b) in zip(sr_pairs(known, **settings).take(3), unknown.take(3), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -6,9 +6,9 @@ import scipy.ndimage
 import tensorflow as tf
 from PIL import Image
 
-from msrgan import images, inference, options_text
+from msrgan import io, models, options_text
 from msrgan.degradation import DEGRADATIONS, content_seed, make
-from msrgan.microscope import DEFAULTS, NEUTRAL, _filter, gaussian_matrix, motion_kernel
+from msrgan.degradation.microscope import DEFAULTS, NEUTRAL, _filter, gaussian_matrix, motion_kernel
 
 LINEAR = [name for name in DEGRADATIONS if name != "microscope"]
 
@@ -110,7 +110,7 @@ def test_a_ramp_enlarged_on_its_grid_is_the_ramp_again(text, scale):
     lr = degrade(ramp, scale=scale).numpy()
     inside = slice(5 * scale, -5 * scale)
     for name, blur in (("bicubic", 1e-3), ("lanczos", 6e-3), ("nearest", scale / 200 + 1e-4)):
-        enlarged = inference.interpolation(name, scale, degrade.offset(scale))(lr[None])[0]
+        enlarged = models.interpolation(name, scale, degrade.offset(scale))(lr[None])[0]
         np.testing.assert_allclose(enlarged[inside, inside], ramp[inside, inside], atol=blur)
         assert np.abs((enlarged - ramp)[inside, inside].mean()) <= 0.5 / 100 + 1e-4
 
@@ -345,7 +345,7 @@ def test_bad_texts(text, message):
 
 def test_the_seed_of_an_image_is_its_content():
     one, other = np.zeros((8, 8, 1), np.uint8), np.ones((8, 8, 1), np.uint8)
-    seed = content_seed(images.content_hash(one))
+    seed = content_seed(io.content_hash(one))
     assert (seed.dtype, seed.shape) == (np.int64, (2,))
-    np.testing.assert_array_equal(seed, content_seed(images.content_hash(one.copy())))
-    assert (seed != content_seed(images.content_hash(other))).any()
+    np.testing.assert_array_equal(seed, content_seed(io.content_hash(one.copy())))
+    assert (seed != content_seed(io.content_hash(other))).any()

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from msrgan import images, inference
+from msrgan import intensity, io, models
 from msrgan.degradation import content_seed, make
 from msrgan.evaluation import evaluate, stack, strip
-from msrgan.evaluation.segmentation import agreement, segment
 from msrgan.evaluation.validation import Validation
+from msrgan.metrics.objects import agreement, segment
 
 
 def picture(shape, dtype=np.uint16, seed=0):
@@ -34,8 +34,8 @@ def study(tmp_path_factory):
         "b/c": picture((48, 48, 3), np.uint8, 1),
         "tiny": picture((12, 12, 1)),
     }
-    model = inference.load("lanczos")
-    model.metadata["training_hashes"] = [images.content_hash(shown["b/c"])]
+    model = models.load("lanczos")
+    model.metadata["training_hashes"] = [io.content_hash(shown["b/c"])]
     return out, shown, evaluate(model, examples(shown), out=out)
 
 
@@ -101,7 +101,7 @@ def test_images_that_cannot_be_scored_are_skipped_and_named(study):
 
 
 def test_strips_are_written(study):
-    drawn = images.read(study[0] / "strips.png")
+    drawn = io.read(study[0] / "strips.png")
     assert drawn.dtype == np.uint8
     assert drawn.shape[1] > 4 * 192
     assert sorted(path.name for path in study[0].iterdir()) == ["scores.csv", "strips.png", "summary.json"]
@@ -112,14 +112,14 @@ def test_units_of_the_images_play_no_part(tmp_path):
     table = []
     for name, factor in (("dim", 1), ("bright", 16)):
         scaled = image * np.uint16(factor)
-        evaluate(inference.load("bicubic"), [{"id": "x", "image": scaled}], out=tmp_path / name)
+        evaluate(models.load("bicubic"), [{"id": "x", "image": scaled}], out=tmp_path / name)
         table.append(float(rows(tmp_path / name)[0]["psnr_nearest"]))
     assert table[0] == pytest.approx(table[1], abs=0.01)
 
 
 def test_a_constant_image_is_restored_exactly(tmp_path):
     constant = np.full((32, 32, 1), 77, np.uint8)
-    summary = evaluate(inference.load("bicubic"), [{"id": "flat", "image": constant}], out=tmp_path)
+    summary = evaluate(models.load("bicubic"), [{"id": "flat", "image": constant}], out=tmp_path)
     assert rows(tmp_path)[0]["psnr_model"] == "inf"
     assert rows(tmp_path)[0]["psnr_gain"] == "0"
     assert summary["psnr"]["model"]["mean"] is None
@@ -131,7 +131,7 @@ def test_evaluate_uses_the_degradation_asked_for(tmp_path):
     image = picture((48, 48, 1))
     scores = {}
     for name in ("bicubic", "area"):
-        evaluate(inference.load("bicubic"), [{"id": "x", "image": image}], out=tmp_path / name, degradation=name)
+        evaluate(models.load("bicubic"), [{"id": "x", "image": image}], out=tmp_path / name, degradation=name)
         scores[name] = rows(tmp_path / name)[0]["psnr_model"]
     assert scores["bicubic"] != scores["area"]
 
@@ -140,12 +140,12 @@ def test_acquired_images_can_be_asked_for(tmp_path):
     image = picture((48, 48, 1))
     pair = {"id": "x", "image": image, "lr": image[1::4, 1::4]}
     plain, asked = (
-        evaluate(inference.load("bicubic"), [pair], out=tmp_path, degradation=text) for text in (None, "acquired")
+        evaluate(models.load("bicubic"), [pair], out=tmp_path, degradation=text) for text in (None, "acquired")
     )
     assert timeless(plain) == timeless(asked)
     assert asked["degradation"] == "acquired"
     with pytest.raises(ValueError, match="--degradation asks for acquired pairs, and x has no LR image"):
-        evaluate(inference.load("bicubic"), [{"id": "x", "image": image}], out=tmp_path, degradation="acquired")
+        evaluate(models.load("bicubic"), [{"id": "x", "image": image}], out=tmp_path, degradation="acquired")
 
 
 def test_interpolation_is_on_the_grid_of_the_degradation(tmp_path):
@@ -153,7 +153,7 @@ def test_interpolation_is_on_the_grid_of_the_degradation(tmp_path):
     wave = (20000 + 9000 * (np.sin(rows_ / 7) + np.cos(columns / 9)))[..., None].astype(np.uint16)
     example = [{"id": "x", "image": wave}]
     psnr = {
-        text: evaluate(inference.load("lanczos"), example, out=tmp_path / text, degradation=text)["psnr"]
+        text: evaluate(models.load("lanczos"), example, out=tmp_path / text, degradation=text)["psnr"]
         for text in ("thesis", "bicubic")
     }
     # By a pixel and a half displaced, the smooth wave would be restored with 25 dB.
@@ -166,7 +166,7 @@ def test_interpolation_is_on_the_grid_of_the_degradation(tmp_path):
 def test_empty_channels_do_not_count(tmp_path):
     image = picture((48, 48, 1))
     more = np.concatenate([image, np.zeros_like(image), np.full_like(image, 9)], axis=-1)
-    evaluate(inference.load("bicubic"), examples({"one": image, "more": more}), out=tmp_path)
+    evaluate(models.load("bicubic"), examples({"one": image, "more": more}), out=tmp_path)
     one, other = rows(tmp_path)
     assert (one["channels"], other["channels"]) == ("1", "3")
     for key in one:
@@ -182,7 +182,7 @@ def test_empty_channels_do_not_count(tmp_path):
 
 
 def test_evaluate_errors_write_nothing(tmp_path):
-    model = inference.load("bicubic")
+    model = models.load("bicubic")
     image = picture((48, 48, 1))
     with pytest.raises(ValueError, match="degradation is one of bicubic.*Received: fog."):
         evaluate(model, [{"id": "x", "image": image}], out=tmp_path, degradation="fog")
@@ -208,7 +208,7 @@ def test_scores_inside_masks(tmp_path):
     ]
     shown[0]["mask"][10:20, 30:50] = 255
     shown[0]["mask"][49] = 1  # a row that the cropping to a multiple of the scale cuts off
-    summary = evaluate(inference.load("bicubic"), shown, out=tmp_path)
+    summary = evaluate(models.load("bicubic"), shown, out=tmp_path)
     tumour, none, empty, flat = rows(tmp_path)
 
     hr = shown[0]["image"][:48].astype(float)
@@ -250,7 +250,7 @@ def test_without_masks_there_are_no_columns_of_them(study):
 def test_a_mask_of_another_size_is_named(tmp_path):
     good = {"id": "good", "image": picture((48, 48, 1)), "mask": np.ones((48, 48), np.uint8)}
     bad = {"id": "bad", "image": picture((48, 48, 1)), "mask": np.ones((24, 24), np.uint8)}
-    summary = evaluate(inference.load("bicubic"), [good, bad], out=tmp_path)
+    summary = evaluate(models.load("bicubic"), [good, bad], out=tmp_path)
     assert summary["images"] == 1
     assert "height and width of its image. Received: (24, 24) of (48, 48, 1)" in summary["skipped"]["bad"]
 
@@ -279,8 +279,8 @@ def halfway(hidden):
         bicubic = tf.image.resize(lr, [4 * n for n in lr.shape[1:3]], method="bicubic")
         return (bicubic + next(truth) / np.float32(255)) / 2
 
-    metadata = inference.load("bicubic").metadata | {"interpolation": "another", "normalization": "range"}
-    return inference.Upscaler(enlarged, metadata)
+    metadata = models.load("bicubic").metadata | {"interpolation": "another", "normalization": "range"}
+    return models.Upscaler(enlarged, metadata)
 
 
 def test_a_better_model_gains(tmp_path):
@@ -322,7 +322,7 @@ def test_objects_of_the_hr_image_are_the_reference_without_instances(tmp_path):
         {"id": "one region", "image": colour, "mask": labels > 0},
         {"id": "labels", "image": colour, "mask": labels[..., None]},
     ]
-    summary = evaluate(inference.load("lanczos"), shown, out=tmp_path, segment=1)
+    summary = evaluate(models.load("lanczos"), shown, out=tmp_path, segment=1)
     assert summary["segmentation"] == {"channel": 1, "references": {"mask": 1, "hr": 2}}
     none, region, instances = rows(tmp_path)
     lr = np.clip(np.rint(tf.image.resize(image, (16, 16), method="bicubic", antialias=True)), 0, 255)
@@ -342,12 +342,12 @@ def test_objects_of_the_hr_image_are_the_reference_without_instances(tmp_path):
 def test_objects_are_compared_when_asked_for(tmp_path, study):
     assert not [key for key in [*rows(study[0])[0], *study[2]] if key.startswith(("dice", "f1", "count", "segment"))]
     shown = examples({"colour": picture((48, 48, 3)), "grey": picture((48, 48, 1))})
-    summary = evaluate(inference.load("bicubic"), shown, out=tmp_path, segment=2)
+    summary = evaluate(models.load("bicubic"), shown, out=tmp_path, segment=2)
     assert summary["skipped"] == {"grey": "Objects are segmented in a channel from 0 to 0 of this image. Received: 2"}
     assert summary["dice"].keys() == {"model", "nearest", "bicubic", "lanczos"}
     assert summary["dice_gain"]["mean"] == summary["f1_gain"]["mean"] == 0
     with pytest.raises(ValueError, match="No image could be scored. colour: Objects .* 0 to 2 .* Received: -1"):
-        evaluate(inference.load("bicubic"), shown, out=tmp_path / "none", segment=-1)
+        evaluate(models.load("bicubic"), shown, out=tmp_path / "none", segment=-1)
 
 
 # Random degradations
@@ -356,19 +356,19 @@ def test_objects_are_compared_when_asked_for(tmp_path, study):
 def test_an_image_is_degraded_alike_in_every_study(tmp_path):
     shown = examples({"a": picture((48, 48, 1)), "b": picture((48, 48, 1), seed=1)})
     microscope = {"degradation": "microscope:photons=50,psf=0.6"}
-    both = evaluate(inference.load("bicubic"), shown, out=tmp_path / "both", **microscope)
-    evaluate(inference.load("bicubic"), shown[1:], out=tmp_path / "one", **microscope)
+    both = evaluate(models.load("bicubic"), shown, out=tmp_path / "both", **microscope)
+    evaluate(models.load("bicubic"), shown[1:], out=tmp_path / "one", **microscope)
     assert timeless(rows(tmp_path / "both")[1]) == timeless(rows(tmp_path / "one")[0])
-    clean = evaluate(inference.load("bicubic"), shown, out=tmp_path / "clean", degradation="area")
+    clean = evaluate(models.load("bicubic"), shown, out=tmp_path / "clean", degradation="area")
     assert both["psnr"]["model"]["mean"] < clean["psnr"]["model"]["mean"] - 1
     # The text tells all, and makes the same study again.
     assert "photons=50..50,read=1..3" in both["degradation"].replace("photons=50,", "photons=50..50,")
-    again = evaluate(inference.load("bicubic"), shown, out=tmp_path / "again", degradation=both["degradation"])
+    again = evaluate(models.load("bicubic"), shown, out=tmp_path / "again", degradation=both["degradation"])
     assert timeless(again) == timeless(both)
 
 
 def test_the_degradation_of_the_model_is_a_text(tmp_path):
-    model = inference.load("bicubic")
+    model = models.load("bicubic")
     model.metadata["degradation"] = "gaussian:sigma=0.8"
     summary = evaluate(model, examples({"a": picture((48, 48, 1))}), out=tmp_path)
     assert summary["degradation"] == "gaussian:sigma=0.8"
@@ -383,9 +383,9 @@ def test_validation_degrades_by_content():
         for step in (1, -1)
     ]
     np.testing.assert_array_equal(cases[0][0][0], cases[1][1][0])
-    limits = images.percentiles(shown[0])
-    seed = content_seed(images.content_hash(shown[0]))
-    expected = make("microscope")(images.normalize(shown[0], *limits), scale=4, seed=seed)
+    limits = intensity.percentiles(shown[0])
+    seed = content_seed(io.content_hash(shown[0]))
+    expected = make("microscope")(intensity.normalize(shown[0], *limits), scale=4, seed=seed)
     np.testing.assert_allclose(cases[0][0][0], expected, atol=1e-6)
 
 
@@ -408,8 +408,8 @@ def test_validation_degrades_the_whole_image():
     degrade = make("microscope:distortion=2,illumination=0.5")
     settings = {"degradation": degrade, "scale": 4, "channels": 1, "normalization": "percentile"}
     lr, _, hr = Validation(tf.data.Dataset.from_tensors({"id": "a", "image": image}), **settings).cases[0]
-    whole = images.normalize(image[:48], *images.percentiles(image[:48]))
-    expected = degrade(whole, scale=4, seed=content_seed(images.content_hash(image)))
+    whole = intensity.normalize(image[:48], *intensity.percentiles(image[:48]))
+    expected = degrade(whole, scale=4, seed=content_seed(io.content_hash(image)))
     np.testing.assert_allclose(lr, expected[:, 52:148], atol=1e-6)
     np.testing.assert_allclose(hr, whole[:, 208:592], atol=1e-6)
 
@@ -441,8 +441,8 @@ def test_an_empty_detail_counts_for_no_method():
 
 def test_means_are_over_the_same_images_for_every_method(tmp_path):
     shown = {"a": picture((48, 48, 1)), "empty": np.full((48, 48, 1), 7, np.uint16)}
-    metadata = inference.load("bicubic").metadata | {"interpolation": "another"}
-    model = inference.Upscaler(lambda x: tf.image.resize(x, [4 * n for n in x.shape[1:3]]) + 0.6, metadata)
+    metadata = models.load("bicubic").metadata | {"interpolation": "another"}
+    model = models.Upscaler(lambda x: tf.image.resize(x, [4 * n for n in x.shape[1:3]]) + 0.6, metadata)
     both = evaluate(model, examples(shown), out=tmp_path / "both")
     alone = evaluate(model, examples({"a": shown["a"]}), out=tmp_path / "alone")
     assert both["psnr"] == alone["psnr"]
@@ -462,7 +462,7 @@ def test_a_model_of_nonsense_is_scored_without_warnings(pixel, tmp_path):
     found = validation(generator)
     assert np.isfinite(found["val_ssim"]) == np.isfinite(pixel)
     assert found["val_psnr_bicubic"] > 10
-    model = inference.Upscaler(generator, inference.load("bicubic").metadata | {"interpolation": "another"})
+    model = models.Upscaler(generator, models.load("bicubic").metadata | {"interpolation": "another"})
     if np.isfinite(pixel):
         assert validation.sample().max() == 255
         assert evaluate(model, examples(shown), out=tmp_path)["psnr"]["model"]["mean"] < 0

@@ -8,7 +8,8 @@ import tensorflow as tf
 from conftest import spots
 from scipy import stats
 
-from msrgan import cli, images, inference
+from msrgan import io, models
+from msrgan.apps import cli
 from msrgan.evaluation.opinion import opinions, sheets
 
 METHODS = {"model", "nearest", "bicubic", "lanczos", "original"}
@@ -21,9 +22,9 @@ def examples():
 
 def doubled():
     """A model whose images are of twice the contrast, with white as it is."""
-    null = inference.load("nearest")
+    null = models.load("nearest")
     metadata = null.metadata | {"interpolation": "another", "normalization": "range"}
-    return inference.Upscaler(lambda x: 1 - 2 * (1 - tf.repeat(tf.repeat(x, 4, axis=1), 4, axis=2)), metadata)
+    return models.Upscaler(lambda x: 1 - 2 * (1 - tf.repeat(tf.repeat(x, 4, axis=1), 4, axis=2)), metadata)
 
 
 def table(path):
@@ -128,7 +129,7 @@ def test_the_most_varied_detail_is_shown(tmp_path):
     image = np.full((256, 512, 1), 100, np.uint8)
     detail = np.random.default_rng(0).integers(0, 256, (128, 128), np.uint8)
     image[64:192, 320:448, 0] = detail
-    sheets(inference.load("bicubic"), [{"id": "a", "image": image}], out=tmp_path)
+    sheets(models.load("bicubic"), [{"id": "a", "image": image}], out=tmp_path)
     low, high = np.percentile(detail, (0.1, 99.9))
     expected = np.clip(np.rint((detail - low) / (high - low) * 255), 0, 255)
     np.testing.assert_array_equal(picture(tmp_path, "original", "a")[::2, ::2, 0], expected)
@@ -138,7 +139,7 @@ def test_the_most_varied_detail_is_shown(tmp_path):
 def test_acquired_pairs(tmp_path):
     hr = spots(0, 48, 1)
     pair = {"id": "a", "image": hr, "lr": hr[::4, ::4]}
-    model = inference.load("bicubic")
+    model = models.load("bicubic")
     sheets(model, [pair], out=tmp_path / "acquired")
     sheets(model, [pair], out=tmp_path / "made", degradation=model.metadata["degradation"])
     blocks = {name: picture(tmp_path / name, "nearest", "a") for name in ("acquired", "made")}
@@ -272,7 +273,7 @@ def test_sheets_and_forms_fit(made, tmp_path):
 
 def test_the_command_makes_sheets_and_reads_forms(tmp_path, capsys):
     for k in range(2):
-        images.write(tmp_path / "data" / f"{k}.png", spots(k, 48, 1))
+        io.write(tmp_path / "data" / f"{k}.png", spots(k, 48, 1))
     sheets_of = ["opinions", str(tmp_path / "sheets"), "--model", "bicubic", "--data", str(tmp_path / "data")]
     assert cli.main([*sheets_of, "--limit", "1"]) == 0
     assert "5 pictures of 1 images in" in capsys.readouterr().out

@@ -9,8 +9,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from msrgan import images
-from msrgan.files import atomic, atomic_folder, writable_folder
+from msrgan import intensity, io
+from msrgan.io.atomic import atomic, atomic_folder, writable_folder
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def pixels(rng, dtype, channels=3):
 )
 def test_written_image_is_read_back(tmp_path, rng, name, dtype, channels):
     image = pixels(rng, dtype, channels)
-    images.write(tmp_path / "new" / name, image)
-    back = images.read(tmp_path / "new" / name)
+    io.write(tmp_path / "new" / name, image)
+    back = io.read(tmp_path / "new" / name)
     assert back.dtype == image.dtype
     np.testing.assert_array_equal(back, image)
 
@@ -40,7 +40,7 @@ def test_written_image_is_read_back(tmp_path, rng, name, dtype, channels):
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_16_bit_files_are_read_by_pillow(tmp_path, rng, suffix):
     image = pixels(rng, "uint16", 1)
-    images.write(tmp_path / f"a{suffix}", image)
+    io.write(tmp_path / f"a{suffix}", image)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"a{suffix}")), image[..., 0])
 
 
@@ -48,16 +48,16 @@ def test_colours_are_rgb(tmp_path):
     red = np.zeros((4, 5, 3), np.uint8)
     red[..., 0] = 200
     for name in ("a.png", "a.tif", "a.bmp"):
-        images.write(tmp_path / name, red)
+        io.write(tmp_path / name, red)
         assert Image.open(tmp_path / name).getpixel((0, 0)) == (200, 0, 0)
     Image.fromarray(red).save(tmp_path / "b.png")
-    assert images.read(tmp_path / "b.png")[0, 0].tolist() == [200, 0, 0]
+    assert io.read(tmp_path / "b.png")[0, 0].tolist() == [200, 0, 0]
 
 
 def test_jpeg_stays_close(tmp_path):
     ramp = np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 4, (48, 1, 1))
-    images.write(tmp_path / "a.jpg", ramp)
-    back = images.read(tmp_path / "a.jpg")
+    io.write(tmp_path / "a.jpg", ramp)
+    back = io.read(tmp_path / "a.jpg")
     assert back.shape == ramp.shape
     assert np.abs(back.astype(int) - ramp).max() <= 4
 
@@ -69,7 +69,7 @@ def test_jpeg_stays_close(tmp_path):
 )
 def test_a_format_that_cannot_hold_the_image_is_an_error(tmp_path, name, dtype, channels):
     with pytest.raises(ValueError, match=name):
-        images.write(tmp_path / name, np.zeros((8, 8, channels), dtype))
+        io.write(tmp_path / name, np.zeros((8, 8, channels), dtype))
     assert not list(tmp_path.iterdir())
 
 
@@ -81,9 +81,9 @@ def test_alpha_and_equal_planes_are_dropped(tmp_path, rng):
     Image.fromarray(np.dstack([grey, alpha])).save(tmp_path / "la.png")
     Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "equal.png")
     for name in ("rgba.png", "rgba.tif"):
-        np.testing.assert_array_equal(images.read(tmp_path / name), colour)
+        np.testing.assert_array_equal(io.read(tmp_path / name), colour)
     for name in ("la.png", "equal.png"):
-        np.testing.assert_array_equal(images.read(tmp_path / name), grey)
+        np.testing.assert_array_equal(io.read(tmp_path / name), grey)
 
 
 def test_palettes_are_applied_and_bits_become_black_and_white(tmp_path):
@@ -94,11 +94,11 @@ def test_palettes_are_applied_and_bits_become_black_and_white(tmp_path):
     bits.putpixel((2, 1), 0)
     for suffix in ("png", "tif"):
         indexed.save(tmp_path / f"p.{suffix}")
-        colour = images.read(tmp_path / f"p.{suffix}")
+        colour = io.read(tmp_path / f"p.{suffix}")
         assert colour[0, 0].tolist() == [255, 0, 0]
         assert colour[1, 2].tolist() == [10, 20, 30]
         bits.save(tmp_path / f"b.{suffix}")
-        black = images.read(tmp_path / f"b.{suffix}")
+        black = io.read(tmp_path / f"b.{suffix}")
         assert (black.dtype, black.shape, black[0, 0, 0], black[1, 2, 0]) == (np.uint8, (5, 9, 1), 255, 0)
 
 
@@ -106,13 +106,13 @@ def test_exif_rotation_is_ignored(tmp_path):
     exif = Image.Exif()
     exif[0x112] = 6
     Image.new("L", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
-    assert images.read(tmp_path / "a.jpg").shape == (20, 40, 1)
+    assert io.read(tmp_path / "a.jpg").shape == (20, 40, 1)
 
 
 @pytest.mark.parametrize("dtype", ["int16", "int32", "uint32", "int64"])
 def test_wide_integers_become_uint16_where_they_fit(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 4095]], dtype))
-    image = images.read(tmp_path / "a.tif")
+    image = io.read(tmp_path / "a.tif")
     assert (image.dtype, image.ravel().tolist()) == (np.uint16, [0, 4095])
 
 
@@ -127,8 +127,8 @@ def test_wide_integers_become_uint16_where_they_fit(tmp_path, dtype):
 )
 def test_pixels_that_cannot_be_used_are_an_error(tmp_path, values, message):
     tifffile.imwrite(tmp_path / "a.tif", values)
-    with pytest.raises(images.UnreadableImageError, match=rf"a\.tif.*{message}"):
-        images.read(tmp_path / "a.tif")
+    with pytest.raises(io.UnreadableImageError, match=rf"a\.tif.*{message}"):
+        io.read(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_planes_are_channels_or_a_stack(tmp_path, rng, shape, options, channels)
     tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack", **options)
     if channels is None:
         with pytest.raises(ValueError, match="this stack has"):
-            images.read(tmp_path / "a.tif")
+            io.read(tmp_path / "a.tif")
     else:
-        np.testing.assert_array_equal(images.read(tmp_path / "a.tif"), np.moveaxis(planes, 0, -1))
+        np.testing.assert_array_equal(io.read(tmp_path / "a.tif"), np.moveaxis(planes, 0, -1))
 
 
 def test_compressed_tiff_is_read_without_imagecodecs(tmp_path, rng):
@@ -160,34 +160,34 @@ def test_compressed_tiff_is_read_without_imagecodecs(tmp_path, rng):
     tifffile.imwrite(tmp_path / "deflate.tif", colour, compression="deflate", predictor=True)
     script = (
         "import sys; sys.modules['imagecodecs'] = None\n"
-        "from msrgan import images\n"
-        "for path in sys.argv[1:]: print(images.content_hash(images.read(path)))"
+        "from msrgan import io\n"
+        "for path in sys.argv[1:]: print(io.content_hash(io.read(path)))"
     )
     paths = [str(tmp_path / "lzw.tif"), str(tmp_path / "deflate.tif")]
     done = subprocess.run([sys.executable, "-c", script, *paths], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [images.content_hash(colour)] * 2
+    assert done.stdout.split() == [io.content_hash(colour)] * 2
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif"])
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
 def test_unreadable_files_are_named(tmp_path, rng, name, damage):
-    images.write(tmp_path / name, pixels(rng, "uint8"))
+    io.write(tmp_path / name, pixels(rng, "uint8"))
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes({"truncated": whole[: len(whole) * 2 // 3], "empty": b"", "text": b"hello"}[damage])
-    with pytest.raises(images.UnreadableImageError, match=rf"{name}: cannot be read as an image \(\w+"):
-        images.read(tmp_path / name)
+    with pytest.raises(io.UnreadableImageError, match=rf"{name}: cannot be read as an image \(\w+"):
+        io.read(tmp_path / name)
 
 
 def test_a_truncated_jpeg_is_no_image(tmp_path):
-    images.write(tmp_path / "a.jpg", np.tile(np.arange(128, dtype=np.uint8), (128, 1)))
+    io.write(tmp_path / "a.jpg", np.tile(np.arange(128, dtype=np.uint8), (128, 1)))
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-20])
-    with pytest.raises(images.UnreadableImageError, match="truncated JPEG"):
-        images.read(tmp_path / "a.jpg")
+    with pytest.raises(io.UnreadableImageError, match="truncated JPEG"):
+        io.read(tmp_path / "a.jpg")
 
 
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.png"):
-        images.read(tmp_path / "nothing.png")
+        io.read(tmp_path / "nothing.png")
 
 
 def test_list_images_skips_masks_beside_images(tmp_path):
@@ -196,41 +196,41 @@ def test_list_images_skips_masks_beside_images(tmp_path):
     for name in kept + left_out:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert images.list_images(tmp_path) == sorted(tmp_path / name for name in kept)
+    assert io.list_images(tmp_path) == sorted(tmp_path / name for name in kept)
 
 
 def test_list_images_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        images.list_images(tmp_path / "missing")
+        io.list_images(tmp_path / "missing")
     with pytest.raises(ValueError, match="holds no images"):
-        images.list_images(tmp_path)
+        io.list_images(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="a file"):
-        images.list_images(tmp_path / "file")
+        io.list_images(tmp_path / "file")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_pixel_size_round_trip(tmp_path, channels):
-    images.write(tmp_path / "a.tif", np.zeros((8, 8, channels), np.uint16), pixel_size=0.1625)
-    assert images.read_pixel_size(tmp_path / "a.tif") == pytest.approx(0.1625, rel=1e-5)
-    images.write(tmp_path / "b.tif", np.zeros((8, 8, channels), np.uint16))
-    assert images.read_pixel_size(tmp_path / "b.tif") is None
+    io.write(tmp_path / "a.tif", np.zeros((8, 8, channels), np.uint16), pixel_size=0.1625)
+    assert io.read_pixel_size(tmp_path / "a.tif") == pytest.approx(0.1625, rel=1e-5)
+    io.write(tmp_path / "b.tif", np.zeros((8, 8, channels), np.uint16))
+    assert io.read_pixel_size(tmp_path / "b.tif") is None
 
 
 def test_pixel_size_of_other_software(tmp_path):
     plane = np.zeros((8, 8), np.uint16)
     ome = {"axes": "YX", "PhysicalSizeX": 65.0, "PhysicalSizeXUnit": "nm"}
     tifffile.imwrite(tmp_path / "a.ome.tif", plane, metadata=ome)
-    assert images.read_pixel_size(tmp_path / "a.ome.tif") == pytest.approx(0.065)
+    assert io.read_pixel_size(tmp_path / "a.ome.tif") == pytest.approx(0.065)
     tifffile.imwrite(tmp_path / "b.tif", plane, resolution=(25400 / 2, 25400 / 2), resolutionunit="INCH")
-    assert images.read_pixel_size(tmp_path / "b.tif") == pytest.approx(2)
+    assert io.read_pixel_size(tmp_path / "b.tif") == pytest.approx(2)
     Image.fromarray(plane).save(tmp_path / "c.png")
-    assert images.read_pixel_size(tmp_path / "c.png") is None
+    assert io.read_pixel_size(tmp_path / "c.png") is None
 
 
 def test_percentiles_are_those_of_numpy_per_channel(rng):
     image = pixels(rng, "uint16", 2)
-    low, high = images.percentiles(image)
+    low, high = intensity.percentiles(image)
     for c in range(2):
         assert low[c] == pytest.approx(np.percentile(image[..., c], 0.1))
         assert high[c] == pytest.approx(np.percentile(image[..., c], 99.9))
@@ -240,52 +240,52 @@ def test_percentiles_are_those_of_numpy_per_channel(rng):
 def test_percentiles_never_coincide():
     image = np.full((100, 100, 3), 9, np.uint16)
     image[0, 0, 1] = 500  # one spot, beyond the 99.9 percentile
-    low, high = images.percentiles(image)
+    low, high = intensity.percentiles(image)
     assert low.tolist() == [9, 9, 9]
     assert high.tolist() == [10, 500, 10]
-    low, high = images.percentiles(np.full((2, 2, 1), 1e8, np.float32))
+    low, high = intensity.percentiles(np.full((2, 2, 1), 1e8, np.float32))
     assert high > low
 
 
 @pytest.mark.parametrize(("dtype", "top"), [("uint8", 255), ("uint16", 65535), ("float32", 1)])
 def test_dtype_range(dtype, top):
-    low, high = images.dtype_range(np.zeros((2, 2, 3), dtype))
+    low, high = intensity.dtype_range(np.zeros((2, 2, 3), dtype))
     assert (low.tolist(), high.tolist()) == ([0] * 3, [top] * 3)
 
 
 def test_normalize_is_linear_and_does_not_clip():
     image = np.array([[[10], [20], [40]]], np.uint8)
-    np.testing.assert_allclose(images.normalize(image, 20, 30)[0, :, 0], [-1, 0, 2])
+    np.testing.assert_allclose(intensity.normalize(image, 20, 30)[0, :, 0], [-1, 0, 2])
 
 
 def test_denormalize_undoes_normalize(rng):
     for dtype in ("uint8", "uint16"):
         image = pixels(rng, dtype)
-        limits = images.percentiles(image)
-        np.testing.assert_array_equal(images.denormalize(images.normalize(image, *limits), *limits, dtype), image)
+        limits = intensity.percentiles(image)
+        np.testing.assert_array_equal(intensity.denormalize(intensity.normalize(image, *limits), *limits, dtype), image)
 
 
 def test_denormalize_rounds_and_clips():
     x = np.array([-0.1, 1.6 / 255, 1.4 / 255, 1.2], np.float32)
-    assert images.denormalize(x, 0, 255, np.uint8).tolist() == [0, 2, 1, 255]
-    np.testing.assert_allclose(images.denormalize(x, 0, 10, np.float32), x * 10)
+    assert intensity.denormalize(x, 0, 255, np.uint8).tolist() == [0, 2, 1, 255]
+    np.testing.assert_allclose(intensity.denormalize(x, 0, 10, np.float32), x * 10)
 
 
 def test_to_channels(rng):
     grey, colour = pixels(rng, "uint8", 1), pixels(rng, "uint8", 3)
-    np.testing.assert_array_equal(images.to_channels(grey, 3), np.dstack([grey] * 3))
-    assert images.to_channels(colour, 3) is colour
+    np.testing.assert_array_equal(intensity.to_channels(grey, 3), np.dstack([grey] * 3))
+    assert intensity.to_channels(colour, 3) is colour
     for image, channels in ((grey, 2), (colour, 1), (colour, 4)):
         with pytest.raises(ValueError, match=f"Received: {image.shape[2]}"):
-            images.to_channels(image, channels)
+            intensity.to_channels(image, channels)
 
 
 def test_content_hash_is_of_dtype_shape_and_pixels():
     image = np.arange(12, dtype=np.uint8).reshape(2, 3, 2)
-    assert images.content_hash(image) == hashlib.sha256(b"uint8(2, 3, 2)" + bytes(range(12))).hexdigest()
+    assert io.content_hash(image) == hashlib.sha256(b"uint8(2, 3, 2)" + bytes(range(12))).hexdigest()
     others = [image.reshape(3, 2, 2), image.astype(np.uint16), image + np.uint8(1)]
-    assert len({images.content_hash(x) for x in [image, *others]}) == 4
-    assert images.content_hash(image[:, ::-1]) == images.content_hash(image[:, ::-1].copy())
+    assert len({io.content_hash(x) for x in [image, *others]}) == 4
+    assert io.content_hash(image[:, ::-1]) == io.content_hash(image[:, ::-1].copy())
 
 
 def test_atomic_leaves_the_old_file_after_an_error(tmp_path):
@@ -333,7 +333,7 @@ def test_a_folder_into_which_nothing_was_written_is_gone(tmp_path):
 
 def test_opencv_reads_what_is_written(tmp_path, rng):
     image = pixels(rng, "uint16")
-    images.write(tmp_path / "a.tif", image)
+    io.write(tmp_path / "a.tif", image)
     back = cv2.imread(str(tmp_path / "a.tif"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(back[..., ::-1], image)
 
@@ -345,5 +345,5 @@ def test_percentiles_of_integers_are_numpys(dtype, count):
     image[..., 1] //= 4
     expected = np.percentile(image, (0.1, 99.9), axis=(0, 1))
     if count > 1:
-        np.testing.assert_allclose(images.percentiles(image), expected, rtol=1e-6)
-    np.testing.assert_allclose(images._integer_percentiles(image[:, 0], (0.1, 99.9), 0), expected, rtol=1e-6)
+        np.testing.assert_allclose(intensity.percentiles(image), expected, rtol=1e-6)
+    np.testing.assert_allclose(intensity._integer_percentiles(image[:, 0], (0.1, 99.9), 0), expected, rtol=1e-6)

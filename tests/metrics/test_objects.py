@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from msrgan.evaluation.segmentation import agreement, segment
+from msrgan.metrics.objects import agreement, segment
 
 
 def discs(*centres, size=64, radius=8):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msrgan import images, inference, tiling
+from msrgan import intensity, models, upscaling
 from msrgan.networks import receptive_radius, srresnet
+from msrgan.upscaling import tiling
 
 
 def trained(**options):
@@ -31,19 +32,19 @@ def generator():
 @pytest.fixture(scope="module")
 def exported(generator, tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "model"
-    inference.export(generator, path, metadata={"normalization": "range"})
+    models.export(generator, path, metadata={"normalization": "range"})
     return path
 
 
 @pytest.fixture(scope="module")
 def model(exported):
-    return inference.load(exported)
+    return models.load(exported)
 
 
 def stub(function, *, channels=1, scale=2, normalization="range"):
     metadata = {"scale": scale, "channels": channels, "receptive_radius": 0, "normalization": normalization}
     metadata |= {"percentiles": [0.1, 99.9], "degradation": "bicubic", "training_hashes": []}
-    return inference.Upscaler(function, metadata)
+    return models.Upscaler(function, metadata)
 
 
 def twice(batch):
@@ -98,43 +99,43 @@ def test_export_of_a_half_precision_generator_is_float32(tmp_path):
         half = trained(channels=3)
     finally:
         keras.config.set_dtype_policy(policy)
-    inference.export(half, tmp_path / "model")
+    models.export(half, tmp_path / "model")
     batch = random_image((1, 12, 12, 3))
     expected = (tf.cast(half(batch * 2 - 1, training=False), tf.float32).numpy() + 1) / 2
-    out = inference.load(tmp_path / "model")(batch)
+    out = models.load(tmp_path / "model")(batch)
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, expected, atol=0.1)
 
 
 def test_export_replaces_a_model_whole_or_not_at_all(generator, tmp_path, monkeypatch):
-    inference.export(generator, tmp_path / "model", metadata={"run": "first"})
-    inference.export(generator, tmp_path / "model", metadata={"run": "second", "training_hashes": ["ab"]})
+    models.export(generator, tmp_path / "model", metadata={"run": "first"})
+    models.export(generator, tmp_path / "model", metadata={"run": "second", "training_hashes": ["ab"]})
 
     def broken(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tf.saved_model, "save", broken)
     with pytest.raises(OSError, match="No space"):
-        inference.export(generator, tmp_path / "model", metadata={"run": "third"})
+        models.export(generator, tmp_path / "model", metadata={"run": "third"})
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
-    metadata = inference.load(tmp_path / "model").metadata
+    metadata = models.load(tmp_path / "model").metadata
     assert (metadata["run"], metadata["training_hashes"]) == ("second", ["ab"])
 
 
 def test_export_never_replaces_something_else(generator, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="is not an exported model"):
-        inference.export(generator, tmp_path)
+        models.export(generator, tmp_path)
     with pytest.raises(ValueError, match="is not an exported model"):
-        inference.export(generator, tmp_path / "thesis.txt")
+        models.export(generator, tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_export_checks_metadata(generator, tmp_path):
     with pytest.raises(ValueError, match="normalization is one of"):
-        inference.export(generator, tmp_path / "model", metadata={"normalization": "zscore"})
+        models.export(generator, tmp_path / "model", metadata={"normalization": "zscore"})
     with pytest.raises(ValueError, match="training_hashes, list"):
-        inference.export(generator, tmp_path / "model", metadata={"training_hashes": None})
+        models.export(generator, tmp_path / "model", metadata={"training_hashes": None})
     assert not list(tmp_path.iterdir())
 
 
@@ -143,50 +144,50 @@ def test_export_refuses_a_generator_of_infinite_pixels(tmp_path):
     for weight in generator.trainable_variables:
         weight.assign(weight * 1e30)  # finite, but their products are not
     with pytest.raises(FloatingPointError, match="gives NaN or infinite pixels"):
-        inference.export(generator, tmp_path / "model")
+        models.export(generator, tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
 
 def test_load_takes_a_run_folder(exported, model):
-    assert inference.load(exported.parent).metadata == model.metadata
+    assert models.load(exported.parent).metadata == model.metadata
 
 
 def test_load_errors(exported, tmp_path):
     with pytest.raises(FileNotFoundError, match="missing: there is no exported model. Found: nothing"):
-        inference.load(tmp_path / "missing")
+        models.load(tmp_path / "missing")
     with pytest.raises(FileNotFoundError, match="Found: a file"):
-        inference.load(exported / "msrgan.json")
+        models.load(exported / "msrgan.json")
     with pytest.raises(FileNotFoundError, match="Found: an empty folder"):
-        inference.load(tmp_path)
+        models.load(tmp_path)
     with pytest.raises(ValueError, match="enlarges 4 times.*scale=2"):
-        inference.load(exported, scale=2)
+        models.load(exported, scale=2)
     (tmp_path / "saved_model.pb").write_bytes((exported / "saved_model.pb").read_bytes())
     with pytest.raises(ValueError, match="without msrgan.json"):
-        inference.load(tmp_path)
+        models.load(tmp_path)
     (tmp_path / "msrgan.json").write_text('{"scale": 4')
     with pytest.raises(ValueError, match="msrgan.json cannot be read"):
-        inference.load(tmp_path)
+        models.load(tmp_path)
     (tmp_path / "msrgan.json").write_text('{"scale": "four"}')
     with pytest.raises(ValueError, match="metadata need scale, int"):
-        inference.load(tmp_path)
+        models.load(tmp_path)
     (tmp_path / "msrgan.json").write_text((exported / "msrgan.json").read_text())
     with pytest.raises(ValueError, match="damaged model"):
-        inference.load(tmp_path)  # the variables are missing
+        models.load(tmp_path)  # the variables are missing
 
 
 @pytest.mark.parametrize(("name", "method"), [("nearest", "nearest"), ("lanczos", "lanczos3")])
 def test_null_models(name, method):
     image = random_image((12, 15, 2))
-    model = inference.load(name, scale=3)
+    model = models.load(name, scale=3)
     assert (model.scale, model.channels) == (3, None)
     expected = tf.image.resize(image, (36, 45), method=method)
-    np.testing.assert_allclose(inference.upscale(model, image), expected, atol=1e-5)
+    np.testing.assert_allclose(upscaling.upscale(model, image), expected, atol=1e-5)
 
 
 def test_bicubic_is_the_kernel_of_keys():
     impulse = np.zeros((1, 9, 9, 1), np.float32)
     impulse[0, 4, 4] = 1
-    out = inference.load("bicubic")(impulse)[0, :, :, 0]
+    out = models.load("bicubic")(impulse)[0, :, :, 0]
     t = np.abs((np.arange(36) + 0.5) / 4 - 0.5 - 4)
     # Keys 1981, a = -1/2
     taps = np.where(t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0))
@@ -199,14 +200,14 @@ def test_interpolation_on_another_grid(scale):
     image = random_image((1, 9, 7, 2))
     offset = (1 - scale) / 2
     for name in ("nearest", "bicubic", "lanczos"):
-        out = inference.interpolation(name, scale, offset)(image)
+        out = models.interpolation(name, scale, offset)(image)
         assert out.shape == (1, 9 * scale, 7 * scale, 2)
         np.testing.assert_allclose(out[:, ::scale, ::scale], image, atol=1e-5)
-        flat = inference.interpolation(name, scale, offset)(np.full((1, 5, 5, 1), 0.3, np.float32))
+        flat = models.interpolation(name, scale, offset)(np.full((1, 5, 5, 1), 0.3, np.float32))
         np.testing.assert_allclose(flat, 0.3, atol=1e-6)  # to the very border
-        centred = inference.interpolation(name, scale)(image)
-        np.testing.assert_array_equal(centred, inference.load(name, scale=scale)(image))
-    middle = inference.interpolation("nearest", 3, -1)(image)
+        centred = models.interpolation(name, scale)(image)
+        np.testing.assert_array_equal(centred, models.load(name, scale=scale)(image))
+    middle = models.interpolation("nearest", 3, -1)(image)
     np.testing.assert_array_equal(middle[:, 1:-1, 1:-1], np.repeat(np.repeat(image, 3, 1), 3, 2)[:, 2:, 2:])
 
 
@@ -235,23 +236,23 @@ def test_tiles_partition_the_image_with_context(size, tile, overlap):
 def test_tiled_equals_untiled(model, tile, overlap):
     image = random_image((41, 57, 1))
     whole = (model(image[None]))[0]
-    tiled = inference.upscale(model, image, tile=tile, overlap=overlap)
+    tiled = upscaling.upscale(model, image, tile=tile, overlap=overlap)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["nearest", "bicubic", "lanczos"])
 def test_interpolation_tiled_equals_untiled(name):
     image = random_image((41, 57, 3))
-    model = inference.load(name)
-    np.testing.assert_allclose(inference.upscale(model, image, tile=8), inference.upscale(model, image), atol=1e-5)
+    model = models.load(name)
+    np.testing.assert_allclose(upscaling.upscale(model, image, tile=8), upscaling.upscale(model, image), atol=1e-5)
 
 
 def test_too_little_context_would_be_seen(exported):
-    model = inference.load(exported)
+    model = models.load(exported)
     image = random_image((41, 57, 1))
-    whole = inference.upscale(model, image)
+    whole = upscaling.upscale(model, image)
     model.radius = 0
-    assert np.abs(inference.upscale(model, image, tile=8) - whole).max() > 1e-3
+    assert np.abs(upscaling.upscale(model, image, tile=8) - whole).max() > 1e-3
 
 
 def test_all_calls_have_one_shape():
@@ -261,11 +262,11 @@ def test_all_calls_have_one_shape():
         shapes.append(tuple(batch.shape))
         return twice(batch)
 
-    inference.upscale(stub(function), random_image((50, 33, 1)), tile=10, overlap=3)
+    upscaling.upscale(stub(function), random_image((50, 33, 1)), tile=10, overlap=3)
     assert len(shapes) == 5 * 3
     assert set(shapes) == {(1, 15, 15, 1)}
     shapes.clear()
-    inference.upscale(stub(function), random_image((50, 33, 1)))
+    upscaling.upscale(stub(function), random_image((50, 33, 1)))
     assert shapes == [(1, 50, 33, 1)]
 
 
@@ -278,7 +279,7 @@ def test_integers_are_rounded_and_clipped():
 
     image = np.zeros((2, 2, 3), np.uint8)
     image[0], image[1] = 10, 255
-    out = inference.upscale(stub(shifted, channels=3), image)
+    out = upscaling.upscale(stub(shifted, channels=3), image)
     assert out.dtype == np.uint8
     assert out[0, 0].tolist() == [11, 9, 10]
     assert out[3, 3].tolist() == [255, 254, 255]
@@ -288,7 +289,7 @@ def test_integers_are_rounded_and_clipped():
 @pytest.mark.parametrize("normalization", ["percentile", "range"])
 def test_normalisation_is_undone(dtype, normalization):
     image = random_image((30, 20, 2), dtype)
-    out = inference.upscale(stub(twice, channels=2, normalization=normalization), image, tile=8)
+    out = upscaling.upscale(stub(twice, channels=2, normalization=normalization), image, tile=8)
     assert out.dtype == dtype
     np.testing.assert_allclose(out, image.repeat(2, 0).repeat(2, 1), rtol=1e-6, atol=1e-6)
 
@@ -301,16 +302,16 @@ def test_the_model_sees_the_percentiles_of_the_whole_image():
         return twice(batch)
 
     image = random_image((64, 40, 1), np.uint16) // 16 + 1000
-    inference.upscale(stub(function, normalization="percentile"), image, tile=8)
+    upscaling.upscale(stub(function, normalization="percentile"), image, tile=8)
     low, high = np.percentile(image, (0.1, 99.9))
     np.testing.assert_allclose(seen[0][0], (image[:8, :8] - low) / (high - low), atol=1e-5)
 
 
 def test_12_bit_data_upscale_like_16_bit_data(exported):
-    model = inference.load(exported)
+    model = models.load(exported)
     model.metadata["normalization"] = "percentile"
     image = random_image((30, 30, 1), np.uint16) // 16
-    dim, bright = (inference.upscale(model, x).astype(int) for x in (image, image * 16))
+    dim, bright = (upscaling.upscale(model, x).astype(int) for x in (image, image * 16))
     assert dim.std() > 100
     assert np.abs(np.clip(dim * 16, 0, 65535) - bright).max() <= 16
 
@@ -321,15 +322,15 @@ def test_grey_image_for_a_colour_model():
         return twice(batch) + tf.constant([0.0, 0.1, 0.5])
 
     image = random_image((6, 7))
-    out = inference.upscale(stub(function, channels=3), image)
+    out = upscaling.upscale(stub(function, channels=3), image)
     assert out.shape == (12, 14)
     np.testing.assert_allclose(out, image.repeat(2, 0).repeat(2, 1) + 0.2, atol=1e-6)
 
 
 def test_colour_image_for_a_grey_model(model):
     image = random_image((12, 15, 4))
-    planes = [inference.upscale(model, image[..., c]) for c in range(4)]
-    np.testing.assert_allclose(inference.upscale(model, image), np.stack(planes, -1), atol=1e-5)
+    planes = [upscaling.upscale(model, image[..., c]) for c in range(4)]
+    np.testing.assert_allclose(upscaling.upscale(model, image), np.stack(planes, -1), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -348,7 +349,7 @@ def test_upscale_errors(image, options, message):
     model = stub(twice, channels=3)
     model.radius = 5
     with pytest.raises(ValueError, match=message):
-        inference.upscale(model, image, **options)
+        upscaling.upscale(model, image, **options)
 
 
 @pytest.mark.parametrize("pixel", [np.nan, np.inf])
@@ -356,15 +357,15 @@ def test_upscale_errors(image, options, message):
 def test_a_model_of_infinite_pixels_is_an_error(pixel, dtype):
     model = stub(lambda batch: twice(batch) + tf.where(tf.reduce_max(batch) > 0.5, pixel, 0.0))
     image = np.zeros((40, 8), dtype)
-    assert inference.upscale(model, image, tile=8).shape == (80, 16)
+    assert upscaling.upscale(model, image, tile=8).shape == (80, 16)
     image[-1] = np.iinfo(dtype).max if dtype == np.uint8 else 1
     with pytest.raises(ValueError, match="gives NaN or infinite pixels.*from 0 to"):
-        inference.upscale(model, image, tile=8)
+        upscaling.upscale(model, image, tile=8)
 
 
 def test_upscale_takes_a_path(exported, model):
     image = random_image((8, 8), np.uint8)
-    np.testing.assert_array_equal(inference.upscale(exported, image), inference.upscale(model, image))
+    np.testing.assert_array_equal(upscaling.upscale(exported, image), upscaling.upscale(model, image))
 
 
 def test_value_range_is_that_of_the_metadata():
@@ -372,7 +373,7 @@ def test_value_range_is_that_of_the_metadata():
     for q in ((0.1, 99.9), (1, 90)):
         metadata = {"normalization": "percentile", "percentiles": q}
         np.testing.assert_allclose(
-            inference.value_range(image, metadata), np.percentile(image.reshape(-1, 2), q, axis=0), rtol=1e-6
+            upscaling.value_range(image, metadata), np.percentile(image.reshape(-1, 2), q, axis=0), rtol=1e-6
         )
     metadata["normalization"] = "range"
-    np.testing.assert_array_equal(inference.value_range(image, metadata), images.dtype_range(image))
+    np.testing.assert_array_equal(upscaling.value_range(image, metadata), intensity.dtype_range(image))

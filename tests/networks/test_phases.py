@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from msrgan.inference import interpolation
+from msrgan.models import interpolation
 from msrgan.networks.phases import Bicubic, DepthToSpace, NearestConv2D, PhaseConv2D, PReLU
 
 SIZES = [(1, 2), (7, 6)]

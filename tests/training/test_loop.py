@@ -18,15 +18,16 @@ from conftest import ROOT, script, tiny
 import msrgan.networks  # noqa: F401  registers the layers
 import train_srgan
 import train_vgg
-from msrgan import gan
 from msrgan.losses import Objective
-from msrgan.training import Loop, Progress, Stage, is_chief, use_xla
-from msrgan.variants import VARIANTS
+from msrgan.training.loop import Loop, Progress, Stage
+from msrgan.training.step import SRGAN
+from msrgan.training.strategy import is_chief, use_xla
+from msrgan.training.variants import VARIANTS
 
 VGG = ["--width", 1 / 32, "--image-size", 32, "--batch-size", 4, "--seed", 3]
-SRGAN = ["--filters", 4, "--blocks", 1, "--scale", 2, "--patch-size", 16, "--batch-size", 4, "--seed", 3]
+GAN = ["--filters", 4, "--blocks", 1, "--scale", 2, "--patch-size", 16, "--batch-size", 4, "--seed", 3]
 # Batch norm and dropout: everything that has a state of its own.
-SRGAN += ["--variant", "srgan", "--dropout", 0.3, "--vgg", "none", "--alpha", 1, "--validate-every", 5]
+GAN += ["--variant", "srgan", "--dropout", 0.3, "--vgg", "none", "--alpha", 1, "--validate-every", 5]
 
 
 def history(run):
@@ -68,7 +69,7 @@ def run_and_kill(name, arguments, out, checkpoint):
         (train_vgg.main, [*VGG, "--epochs", 14, "--checkpoint-every", 3], 9, "vgg.keras"),
         (
             train_srgan.main,
-            [*SRGAN, "--pretrain-steps", 12, "--steps", 38, "--checkpoint-every", 7],
+            [*GAN, "--pretrain-steps", 12, "--steps", 38, "--checkpoint-every", 7],
             14,
             "generator.keras",
         ),
@@ -90,7 +91,7 @@ def test_a_killed_run_ends_like_one_never_killed(main, arguments, checkpoint, pr
 
 
 def test_a_finished_run_is_continued_by_more_steps(image_folder, tmp_path):
-    arguments = ["--data", image_folder, *SRGAN, "--pretrain-steps", 5]
+    arguments = ["--data", image_folder, *GAN, "--pretrain-steps", 5]
     run(train_srgan.main, [*arguments, "--steps", 5], tmp_path)
     first = weights(tmp_path / "generator.keras")
     assert "resumed at step 10" in run(train_srgan.main, [*arguments, "--steps", 5], tmp_path)
@@ -102,7 +103,7 @@ def test_a_finished_run_is_continued_by_more_steps(image_folder, tmp_path):
 
 
 def test_another_configuration_is_refused_and_no_resume_starts_anew(image_folder, tmp_path, capfd):
-    arguments = ["--data", image_folder, *SRGAN, "--pretrain-steps", 2, "--steps", 0]
+    arguments = ["--data", image_folder, *GAN, "--pretrain-steps", 2, "--steps", 0]
     run(train_srgan.main, arguments, tmp_path)
     capfd.readouterr()
     assert train_srgan.main([*map(str, arguments), "--filters", "8", "--out", str(tmp_path)]) == 2
@@ -118,7 +119,7 @@ def test_another_configuration_is_refused_and_no_resume_starts_anew(image_folder
     [
         (train_vgg.main, [*VGG, "--epochs", 2], "vgg.keras"),
         # Dropout draws per replica; everything else must agree.
-        (train_srgan.main, [*SRGAN, "--dropout", 0, "--pretrain-steps", 4, "--steps", 4], "generator.keras"),
+        (train_srgan.main, [*GAN, "--dropout", 0, "--pretrain-steps", 4, "--steps", 4], "generator.keras"),
     ],
 )
 def test_two_workers_end_with_the_weights_of_one(main, arguments, product, image_folder, tmp_path):
@@ -223,7 +224,7 @@ def fit_srgan(name, folder, distribution):
     variant = VARIANTS[name]
     with distribution.scope():
         generator = variant.generator(channels=1, scale=2, **tiny(variant))
-        model = gan.SRGAN(generator, variant.discriminator(channels=1, patch=32, filters=4))
+        model = SRGAN(generator, variant.discriminator(channels=1, patch=32, filters=4))
         # Plain descent shows the size of a gradient; Adam would hide a loss that is twice as large.
         optimizers = keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1)
         model.compile(Objective(adversarial=variant.adversarial, gamma=0.01), *optimizers)

@@ -5,9 +5,9 @@ import tensorflow as tf
 from conftest import tiny
 
 from msrgan import losses
-from msrgan.gan import SRGAN
-from msrgan.training import adam, learning_rates
-from msrgan.variants import VARIANTS
+from msrgan.training.optimizers import adam, learning_rates
+from msrgan.training.step import SRGAN
+from msrgan.training.variants import VARIANTS
 from vgg_micro.features import micro
 from vgg_micro.network import vgg19_micro
 

@@ -11,7 +11,7 @@ from conftest import tiny
 import msrgan
 from msrgan.losses import Objective
 from msrgan.networks.phases import Bicubic
-from msrgan.variants import TRAINING, VARIANTS, build, settings
+from msrgan.training.variants import TRAINING, VARIANTS, build, settings
 from vgg_micro.features import LAST_ACTIVATIONS
 
 

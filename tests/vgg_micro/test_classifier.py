@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msrgan.callbacks import EarlyStop
-from msrgan.training import Progress
+from msrgan.training.callbacks import EarlyStop
+from msrgan.training.loop import Progress
 from vgg_micro import data
 from vgg_micro.classifier import Classifier, classify, scores, write_scores
 from vgg_micro.tasks import MultiLabel, SingleLabel, task_of

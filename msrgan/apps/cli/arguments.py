@@ -1,11 +1,8 @@
-"""Command-line arguments: their types, the options that both training scripts share, and the set-up of a process."""
+"""Command-line arguments: their types, and the options that both training scripts share."""
 
 import argparse
 import contextlib
-import logging
 import math
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,44 +62,3 @@ def add_common(parser: argparse.ArgumentParser, *, out: str):
     run.add_argument("--out", type=Path, default=Path(out), metavar="DIR", help="run folder (%(default)s)")
     run.add_argument("--no-resume", dest="resume", action="store_false", help="start anew, removing what OUT holds")
     run.add_argument("--checkpoint-every", type=positive, default=200, metavar="STEPS", help="(%(default)s)")
-
-
-def set_up(options: argparse.Namespace):
-    """Choose the strategy, seed and dtype policy of the process.
-
-    Returns:
-        The `tf.distribute.Strategy`.
-
-    Raises:
-        ValueError: the batch cannot be divided among the replicas.
-    """
-    import_tensorflow()
-    import keras
-
-    from msrgan.training import strategy
-
-    chosen = strategy()
-    replicas = chosen.num_replicas_in_sync
-    if options.batch_size % replicas:
-        raise ValueError(f"--batch-size must be a multiple of the {replicas} replicas. Received: {options.batch_size}.")
-    keras.utils.set_random_seed(options.seed)
-    keras.config.set_dtype_policy(options.precision)
-    return chosen
-
-
-def import_tensorflow() -> None:
-    """Import TensorFlow without the messages of its native code; TF_CPP_MIN_LOG_LEVEL=0 brings them back."""
-    if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # What is logged while the libraries load goes to the file descriptor, whatever the level.
-    stderr = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        import tensorflow  # noqa: F401
-
-        logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of every set that is not prepared yet
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)

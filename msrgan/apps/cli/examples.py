@@ -1,0 +1,35 @@
+"""What the commands that score a model share: the model, and the images to try it on."""
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from msrgan.apps.cli.arguments import whole
+from msrgan.messages import import_tensorflow
+
+
+def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options of a model, and of the images to try it on."""
+    parser.add_argument("--model", required=required, help="exported model, or nearest, bicubic, lanczos")
+    parser.add_argument("--data", required=required, help="folder of images, or of lr/ and hr/, or registered data set")
+    parser.add_argument("--degradation", help="HR to LR: thesis, gaussian:sigma=1, ... (default: the model's)")
+    parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
+    parser.add_argument("--split", help="train, validation, test, all (default: all of a folder, else test)")
+    parser.add_argument("--manual-dir", help="raw files of a registered data set")
+    parser.add_argument("--data-dir", help="where its prepared copy lives")
+
+
+def load(arguments: argparse.Namespace) -> tuple[Any, Iterator[dict[str, Any]]]:
+    """Return the model and its examples."""
+    import_tensorflow()
+    from msrgan import datasets, models
+
+    model = models.load(arguments.model, scale=arguments.scale)
+    split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")
+    data = datasets.load(arguments.data, split, manual_dir=arguments.manual_dir, data_dir=arguments.data_dir)
+
+    def decoded(example):
+        return example | {key: example[key].decode() for key in ("id", "group") if key in example}
+
+    return model, map(decoded, islice(data.as_numpy_iterator(), arguments.limit))

@@ -1,0 +1,32 @@
+"""A model ready for use."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+
+class Upscaler:
+    """A model ready for use: float32 (B, H, W, C) in, (B, scale H, scale W, C) out, in normalised units.
+
+    The normalised units are those of `value_range`: 0 and 1 are the two ends of the range of an image, values
+    beyond are allowed and nothing is clipped.
+
+    Attributes:
+        scale: enlargement factor.
+        channels: channels of the model; None where it takes any number.
+        radius: how many input pixels around its own an output pixel depends on, at most.
+        metadata: dict with these three and "normalization", "percentiles", "degradation" (text for
+            `degradation.make`, or "acquired"), "training_hashes", "version" and what the training run added.
+    """
+
+    def __init__(self, function: Callable, metadata: dict):
+        self._function = function
+        self.metadata = metadata
+        self.scale: int = metadata["scale"]
+        self.channels: int | None = metadata["channels"]
+        self.radius: int = metadata["receptive_radius"]
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        """Enlarges a batch in normalised units."""
+        return self._function(tf.convert_to_tensor(batch, tf.float32)).numpy()

@@ -1,0 +1,1 @@
+"""Training: steps, the loop of both stages, the run folder, the published systems."""
