@@ -84,6 +84,7 @@ def train(options: argparse.Namespace):
     from msrgan.degradation import make
     from msrgan.evaluation.film import film
     from msrgan.evaluation.validation import Validation
+    from msrgan.intensity import Normalization
     from msrgan.training import callbacks
     from msrgan.training.loop import Loop, Stage
     from msrgan.training.run import Run
@@ -109,7 +110,7 @@ def train(options: argparse.Namespace):
     per_epoch = math.ceil(len(found.ids) * options.crops_per_image / options.batch_size)
     options.steps_per_epoch = options.steps_per_epoch or per_epoch
     window = shuffle_window(found, int(options.cache_gb * 2**30))
-    common = {"scale": options.scale, "channels": channels, "normalization": options.normalize}
+    common = {"scale": options.scale, "channels": channels, "normalization": Normalization(options.normalize)}
     validation = Validation(held_out.images, degradation=degradation, **common)
     keras.utils.set_random_seed(options.seed)  # preparing a set draws random numbers too
     with distribution.scope():

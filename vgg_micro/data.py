@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from msrgan.data.stream import measure, sample_seed, stream
+from msrgan.intensity import PERCENTILE, normalize
 
 
 def labelled(
@@ -92,9 +93,9 @@ def _box_blur(image, side):
 
 
 def _measured(example):
-    return measure(example, "percentile")
+    return measure(example, PERCENTILE)
 
 
 def _normalized(example, channels):
-    image = (tf.cast(example["image"], tf.float32) - example["low"]) / (example["high"] - example["low"])
+    image = normalize(tf.cast(example["image"], tf.float32), example["low"], example["high"])
     return tf.broadcast_to(image, tf.concat([tf.shape(image)[:2], [channels]], 0))

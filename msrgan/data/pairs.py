@@ -8,6 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from msrgan.data.stream import measure, sample_seed, stream
+from msrgan.intensity import PERCENTILE, Normalization, normalize
 
 MAX_DRAWS = 4
 BACKGROUND = 0.25
@@ -24,7 +25,7 @@ def sr_pairs(
     scale: int = 4,
     channels: int | None = None,
     crop: str = "random",
-    normalization: str = "percentile",
+    normalization: Normalization = PERCENTILE,
     start: int = 0,
     shard: tuple[int, int] = (1, 0),
     window: int | None = None,
@@ -46,7 +47,7 @@ def sr_pairs(
         crop: "random", or "grid": passes visit the tiles of each image in turn (real-time SRGAN's tiling).
             Random crops that are almost all background (standard deviation up to a quarter of the whole
             image's in every channel) are redrawn, at most three times: background stays rare, not absent.
-        normalization: "percentile" or "range", per image and channel, see `images`.
+        normalization: per image and channel.
         start: position in the stream of samples, to resume.
         shard: (number of workers, index of this one): each takes its share of every global batch.
         window: None keeps all decoded images in memory; a number decodes them anew on every pass and
@@ -78,7 +79,7 @@ def sr_pairs(
             side = patch // reduction
             pixels = _window(image, corner // reduction, side)
             pixels = tf.broadcast_to(_flip(pixels, draws) if augment else pixels, (side, side, channels))
-            return pixels, *(tf.broadcast_to(limit, (1, 1, channels)) for limit in (low, high))
+            return tf.cast(pixels, tf.float32), *(tf.broadcast_to(limit, (1, 1, channels)) for limit in (low, high))
 
         hr = part(example["image"], example["low"], example["high"], 1)
         if paired:
@@ -86,18 +87,14 @@ def sr_pairs(
         return hr, sample_seed(key)
 
     def pair(hr, other):
-        hr = _normalize(*hr)
-        lr = _normalize(*other) if paired else degradation(hr, scale=scale, seed=other)
+        hr = normalize(*hr)
+        lr = normalize(*other) if paired else degradation(hr, scale=scale, seed=other)
         return lr * 2 - 1, hr * 2 - 1
 
     measured = images.map(lambda e: measure(e, normalization), num_parallel_calls=tf.data.AUTOTUNE)
     samples = stream(measured, seed=seed, start=start, window=window).shard(*shard)
     patches = samples.map(cut, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return patches.batch(batch, drop_remainder=True).map(pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
-
-
-def _normalize(pixels, low, high):
-    return (tf.cast(pixels, tf.float32) - low) / (high - low)
 
 
 def _random_crop(example, key, draws, patch, step):

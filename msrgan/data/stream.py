@@ -8,7 +8,7 @@ step sees what the uninterrupted run would have seen, and workers can share a ba
 import numpy as np
 import tensorflow as tf
 
-from msrgan import intensity
+from msrgan.intensity import Normalization
 
 
 def stream(examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int | None = None) -> tf.data.Dataset:
@@ -43,7 +43,7 @@ def stream(examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int 
     return passes.flat_map(one_pass).skip(start % count)
 
 
-def measure(example: dict[str, tf.Tensor], normalization: str) -> dict[str, tf.Tensor]:
+def measure(example: dict[str, tf.Tensor], normalization: Normalization) -> dict[str, tf.Tensor]:
     """Add what normalisation and the background rule need of the whole image: "low", "high", "std" (C,).
 
     Of an acquired LR image, "lr_low" and "lr_high".
@@ -62,12 +62,10 @@ def sample_seed(key: tf.Tensor) -> tf.Tensor:
 
 
 def _statistics(image, normalization):
-    limits = intensity.percentiles if normalization == "percentile" else intensity.dtype_range
-
     def measured(pixels):
         # Channel by channel: several times faster than along two axes.
         std = np.float32([channel.std(dtype=np.float64) for channel in np.moveaxis(pixels, -1, 0)])
-        return *limits(pixels), std
+        return *normalization.limits(pixels), std
 
     found = tf.numpy_function(measured, [image], [tf.float32] * 3, stateful=False)
     return [tf.ensure_shape(value, [image.shape[-1]]) for value in found]

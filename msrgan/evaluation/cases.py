@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from msrgan import intensity, io
+from msrgan import io
 from msrgan.degradation import ACQUIRED, Degradation, content_seed, make
 from msrgan.evaluation.strips import LABELS, strip
 from msrgan.metrics import match_intensity, mse, psnr, ssim, varying_channels
 from msrgan.metrics.objects import agreement, segment
 from msrgan.models import Upscaler, interpolation
-from msrgan.upscaling import upscale, value_range
+from msrgan.upscaling import upscale
 
 METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
 GAINS = ("psnr", "ssim")
@@ -77,12 +77,12 @@ def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation |
     if min(height, width) < 4 * scale:
         raise ValueError(f"An image must have {4 * scale} pixels or more a side. Received: {image.shape}")
     hr = image[:height, :width]
-    limits = value_range(hr, model.metadata)
-    reference = intensity.normalize(hr, *limits)
+    limits = model.normalization.limits(hr)
+    reference = limits.normalize(hr)
     if degradation:
         seed = content_seed(io.content_hash(image))
         degraded = degradation(reference, scale=scale, seed=seed).numpy()
-        lr = intensity.denormalize(degraded, *limits, hr.dtype)
+        lr = limits.denormalize(degraded, hr.dtype)
     else:
         lr = _acquired(example["lr"], image, scale)
     offset = degradation.offset(scale) if degradation else 0.0
@@ -97,7 +97,7 @@ def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation |
     if mask is not None and not mask.any():
         mask = None
     if degradation:
-        enlarged = {name: intensity.normalize(sr, *limits) for name, sr in enlarged.items()}
+        enlarged = {name: limits.normalize(sr) for name, sr in enlarged.items()}
     else:
         enlarged = {name: match_intensity(reference, sr) for name, sr in enlarged.items()}
     return Case(reference, enlarged, mask, seconds)

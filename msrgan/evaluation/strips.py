@@ -74,7 +74,7 @@ def _most_varied(image, side, step):
 
 
 def _panel(image, low, high):
-    grey_levels = intensity.denormalize(intensity.normalize(image.clip(low, high), low, high), 0, 255, np.uint8)
+    grey_levels = np.rint(255 * intensity.normalize(image.clip(low, high), low, high)).astype(np.uint8)
     channels = grey_levels.shape[-1]
     if channels == 1:
         grey_levels = grey_levels.repeat(3, axis=-1)

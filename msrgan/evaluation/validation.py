@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from msrgan import intensity, io, metrics
+from msrgan import io, metrics
 from msrgan.degradation import Degradation, content_seed
 from msrgan.evaluation.strips import stack, strip
+from msrgan.intensity import Normalization, to_channels
 from msrgan.models import interpolation
 
 IMAGES = 16
@@ -30,7 +31,7 @@ class Validation:
         degradation: makes the LR images; not used with acquired pairs.
         scale: enlargement.
         channels: channels of the generator; grey images are repeated.
-        normalization: "percentile" or "range".
+        normalization: of the images.
     """
 
     def __init__(
@@ -40,13 +41,11 @@ class Validation:
         degradation: Degradation | None,
         scale: int,
         channels: int,
-        normalization: str,
+        normalization: Normalization,
     ):
-        limits = intensity.percentiles if normalization == "percentile" else intensity.dtype_range
-
         def normalized(image):
-            image = intensity.to_channels(image, channels)
-            return intensity.normalize(image, *limits(image))
+            image = to_channels(image, channels)
+            return normalization.limits(image).normalize(image)
 
         self.paired = "lr" in images.element_spec
         self.scale, self.offset = scale, 0.0 if self.paired else degradation.offset(scale)

@@ -5,18 +5,21 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from msrgan.intensity import Normalization
+
 
 class Upscaler:
     """A model ready for use: float32 (B, H, W, C) in, (B, scale H, scale W, C) out, in normalised units.
 
-    The normalised units are those of `value_range`: 0 and 1 are the two ends of the range of an image, values
+    The normalised units are those of `normalization`: 0 and 1 are the two ends of the range of an image, values
     beyond are allowed and nothing is clipped.
 
     Attributes:
         scale: enlargement factor.
         channels: channels of the model; None where it takes any number.
         radius: how many input pixels around its own an output pixel depends on, at most.
-        metadata: dict with these three and "normalization", "percentiles", "degradation" (text for
+        normalization: which values of an image the model sees as 0 and as 1.
+        metadata: dict with the first three and "normalization", "percentiles", "degradation" (text for
             `degradation.make`, or "acquired"), "training_hashes", "version" and what the training run added.
     """
 
@@ -26,6 +29,7 @@ class Upscaler:
         self.scale: int = metadata["scale"]
         self.channels: int | None = metadata["channels"]
         self.radius: int = metadata["receptive_radius"]
+        self.normalization = Normalization(metadata["normalization"], tuple(metadata["percentiles"]))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Enlarges a batch in normalised units."""

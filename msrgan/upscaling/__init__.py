@@ -1,5 +1,5 @@
 """Models applied to images of any size."""
 
-from msrgan.upscaling.array import upscale, value_range
+from msrgan.upscaling.array import upscale
 
-__all__ = ["upscale", "value_range"]
+__all__ = ["upscale"]

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from msrgan import intensity
+from msrgan.intensity import to_channels
 from msrgan.models import Upscaler, load
 from msrgan.upscaling import tiling
 
@@ -14,8 +14,8 @@ def upscale(
 ) -> np.ndarray:
     """Enlarges an image of any size, tile by tile.
 
-    Intensities are normalised by the range of the whole image (`value_range`), and the result is brought back
-    to the units and the dtype of the image: integers are rounded and clipped, floats are neither.
+    Intensities are normalised by the limits of the whole image (`intensity.Normalization`), and the result is brought
+    back to the units and the dtype of the image: integers are rounded and clipped, floats are neither.
 
     A grey image is repeated for a model of three channels and the mean of the three results is returned; a
     model of one channel is applied to each channel of an image.
@@ -45,33 +45,26 @@ def upscale(
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise ValueError("An image must have finite pixels. Received: NaN or infinite ones. Replace them first")
     if model.channels not in (None, 1):
-        intensity.to_channels(pixels, model.channels)  # tells what is wrong before any work
+        to_channels(pixels, model.channels)  # tells what is wrong before any work
     overlap = model.radius if overlap is None else overlap
     if overlap < model.radius:
         raise ValueError(f"overlap must be {model.radius} or more, the reach of the model. Received: {overlap}")
     if tile < 1:
         raise ValueError(f"tile must be 1 or more. Received: tile={tile}")
 
-    low, high = value_range(pixels, model.metadata)
+    limits = model.normalization.limits(pixels)
     height, width, channels = pixels.shape
     out = np.empty((height * model.scale, width * model.scale, channels), pixels.dtype)
     for tile_ in tiling.tiles(height, width, tile=tile, overlap=overlap):
-        x = intensity.normalize(pixels[tile_.window], low, high)
+        x = limits.normalize(pixels[tile_.window])
         y = _enlarge(model, x)[tile_.inner(model.scale)]
         if not np.isfinite(y).all():
             raise ValueError(
                 "The model gives NaN or infinite pixels. Its training diverged, or the intensities of the image, from "
                 f"{pixels.min():g} to {pixels.max():g}, are extreme"
             )
-        out[tile_.outer(model.scale)] = intensity.denormalize(y, low, high, pixels.dtype)
+        out[tile_.outer(model.scale)] = limits.denormalize(y, pixels.dtype)
     return out[..., 0] if image.ndim == 2 else out
-
-
-def value_range(image: np.ndarray, metadata: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the values of each channel of an image (H, W, C) that a model sees as 0 and as 1."""
-    if metadata["normalization"] == "range":
-        return intensity.dtype_range(image)
-    return intensity.percentiles(image, metadata["percentiles"])
 
 
 def _enlarge(model: Upscaler, x: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from msrgan.data.pairs import sr_pairs
 from msrgan.data.survey import check_patch, common_channels, shuffle_window, survey
 from msrgan.degradation import make
 from msrgan.degradation.kernels import area
+from msrgan.intensity import RANGE
 
 
 def dataset(images, names=None):
@@ -42,7 +43,7 @@ def origins(hr, images):
 
 def test_pairs_are_registered_and_in_range():
     images = numbered()
-    lr, hr = pairs(images, 1, normalization="range")[0]
+    lr, hr = pairs(images, 1, normalization=RANGE)[0]
     assert lr.shape == (2, 4, 4, 1)
     assert hr.shape == (2, 8, 8, 1)
     np.testing.assert_allclose(lr, hr.reshape(2, 4, 2, 4, 2, 1).mean(axis=(2, 4)), atol=1e-6)
@@ -74,7 +75,7 @@ def test_percentile_normalisation_is_of_the_whole_image_and_unclipped():
 
 def test_every_pass_visits_every_image_in_a_new_order():
     images = numbered(count=5)
-    batches = pairs(images, 20, batch=1, normalization="range")
+    batches = pairs(images, 20, batch=1, normalization=RANGE)
     order = [origins(hr, images)[0][0] for _, hr in batches]
     passes = [tuple(order[i : i + 5]) for i in range(0, 20, 5)]
     assert all(sorted(p) == [0, 1, 2, 3, 4] for p in passes)
@@ -103,8 +104,8 @@ def test_seed_decides_and_the_process_wide_seed_does_not():
 
 def test_workers_share_every_batch():
     images = numbered(count=5)
-    whole = pairs(images, 3, batch=4, normalization="range")
-    shares = [pairs(images, 3, batch=2, normalization="range", shard=(2, k)) for k in range(2)]
+    whole = pairs(images, 3, batch=4, normalization=RANGE)
+    shares = [pairs(images, 3, batch=2, normalization=RANGE, shard=(2, k)) for k in range(2)]
     for step, (_, hr) in enumerate(whole):
         together = [o for share in shares for o in origins(share[step][1], images)]
         assert sorted(together) == sorted(origins(hr, images))
@@ -118,7 +119,7 @@ def test_augmentation_draws_all_eight_symmetries():
 
 def test_grid_visits_every_tile_before_any_twice():
     images = numbered(count=1, size=20)
-    batches = pairs(images, 18, batch=1, crop="grid", normalization="range")
+    batches = pairs(images, 18, batch=1, crop="grid", normalization=RANGE)
     found = [origins(hr, images)[0][1:] for _, hr in batches]
     tiles = set(itertools.product((0, 8, 12), repeat=2))
     assert set(found[:9]) == set(found[9:]) == tiles
@@ -171,7 +172,7 @@ def test_grey_and_colour_images_share_batches():
 
 def test_a_window_needs_no_memory_and_loses_no_image():
     images = numbered(count=6)
-    batches = pairs(images, 6, batch=1, normalization="range", window=2)
+    batches = pairs(images, 6, batch=1, normalization=RANGE, window=2)
     assert sorted(origins(hr, images)[0][0] for _, hr in batches) == [0, 1, 2, 3, 4, 5]
 
 

@@ -10,6 +10,7 @@ from msrgan import intensity, io, models
 from msrgan.degradation import content_seed, make
 from msrgan.evaluation import evaluate, stack, strip
 from msrgan.evaluation.validation import Validation
+from msrgan.intensity import RANGE
 from msrgan.metrics.objects import agreement, segment
 
 
@@ -385,7 +386,7 @@ def test_validation_degrades_by_content():
     np.testing.assert_array_equal(cases[0][0][0], cases[1][1][0])
     limits = intensity.percentiles(shown[0])
     seed = content_seed(io.content_hash(shown[0]))
-    expected = make("microscope")(intensity.normalize(shown[0], *limits), scale=4, seed=seed)
+    expected = make("microscope")(limits.normalize(shown[0]), scale=4, seed=seed)
     np.testing.assert_allclose(cases[0][0][0], expected, atol=1e-6)
 
 
@@ -396,7 +397,7 @@ def test_validation_looks_at_the_centre():
         degradation=make("area"),
         scale=4,
         channels=1,
-        normalization="range",
+        normalization=RANGE,
     ).cases
     lr, _, hr = cases[0]
     np.testing.assert_allclose(hr, image[0:48, 208:592] / 65535, atol=1e-6)
@@ -408,7 +409,7 @@ def test_validation_degrades_the_whole_image():
     degrade = make("microscope:distortion=2,illumination=0.5")
     settings = {"degradation": degrade, "scale": 4, "channels": 1, "normalization": "percentile"}
     lr, _, hr = Validation(tf.data.Dataset.from_tensors({"id": "a", "image": image}), **settings).cases[0]
-    whole = intensity.normalize(image[:48], *intensity.percentiles(image[:48]))
+    whole = intensity.percentiles(image[:48]).normalize(image[:48])
     expected = degrade(whole, scale=4, seed=content_seed(io.content_hash(image)))
     np.testing.assert_allclose(lr, expected[:, 52:148], atol=1e-6)
     np.testing.assert_allclose(hr, whole[:, 208:592], atol=1e-6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msrgan import intensity, models, upscaling
+from msrgan import models, upscaling
 from msrgan.networks import receptive_radius, srresnet
 from msrgan.upscaling import tiling
 
@@ -366,14 +366,3 @@ def test_a_model_of_infinite_pixels_is_an_error(pixel, dtype):
 def test_upscale_takes_a_path(exported, model):
     image = random_image((8, 8), np.uint8)
     np.testing.assert_array_equal(upscaling.upscale(exported, image), upscaling.upscale(model, image))
-
-
-def test_value_range_is_that_of_the_metadata():
-    image = random_image((40, 40, 2), np.uint16)
-    for q in ((0.1, 99.9), (1, 90)):
-        metadata = {"normalization": "percentile", "percentiles": q}
-        np.testing.assert_allclose(
-            upscaling.value_range(image, metadata), np.percentile(image.reshape(-1, 2), q, axis=0), rtol=1e-6
-        )
-    metadata["normalization"] = "range"
-    np.testing.assert_array_equal(upscaling.value_range(image, metadata), intensity.dtype_range(image))
