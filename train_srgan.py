@@ -103,9 +103,7 @@ def train(options: argparse.Namespace):
     found, held_out = _surveys(options, chief)
     channels = common_channels(found, held_out)
     if features and features.channels != channels and channels != 1:
-        raise ValueError(
-            f"--vgg {options.vgg} was trained on images of {features.channels} channels, these have {channels}."
-        )
+        raise ValueError(f"`vgg` was trained on images of {features.channels} channels, these have {channels}.")
     options.degradation = "acquired" if found.pairs else degradation.spec
     per_epoch = math.ceil(len(found.ids) * options.crops_per_image / options.batch_size)
     options.steps_per_epoch = options.steps_per_epoch or per_epoch

@@ -10,7 +10,7 @@ from msrgan import intensity, io, models
 from msrgan.degradation import content_seed, make
 from msrgan.evaluation import evaluate, stack, strip
 from msrgan.evaluation.validation import Validation
-from msrgan.intensity import RANGE
+from msrgan.intensity import PERCENTILE, RANGE
 from msrgan.metrics.objects import agreement, segment
 
 
@@ -176,7 +176,7 @@ def test_empty_channels_do_not_count(tmp_path):
 
     def validated(chosen, channels):
         dataset = tf.data.Dataset.from_tensors({"id": "a", "image": chosen})
-        settings = {"degradation": make("bicubic"), "scale": 4, "channels": channels, "normalization": "percentile"}
+        settings = {"degradation": make("bicubic"), "scale": 4, "channels": channels, "normalization": PERCENTILE}
         return Validation(dataset, **settings).bicubic
 
     assert validated(image, 1) == pytest.approx(validated(more, 3))
@@ -378,7 +378,7 @@ def test_the_degradation_of_the_model_is_a_text(tmp_path):
 def test_validation_degrades_by_content():
     shown = np.stack([picture((48, 48, 1), seed=k) for k in range(2)])
     names = ["a", "b"]
-    settings = {"degradation": make("microscope"), "scale": 4, "channels": 1, "normalization": "percentile"}
+    settings = {"degradation": make("microscope"), "scale": 4, "channels": 1, "normalization": PERCENTILE}
     cases = [
         Validation(tf.data.Dataset.from_tensor_slices({"id": names[::step], "image": shown[::step]}), **settings).cases
         for step in (1, -1)
@@ -407,7 +407,7 @@ def test_validation_looks_at_the_centre():
 def test_validation_degrades_the_whole_image():
     image = picture((51, 800, 1))
     degrade = make("microscope:distortion=2,illumination=0.5")
-    settings = {"degradation": degrade, "scale": 4, "channels": 1, "normalization": "percentile"}
+    settings = {"degradation": degrade, "scale": 4, "channels": 1, "normalization": PERCENTILE}
     lr, _, hr = Validation(tf.data.Dataset.from_tensors({"id": "a", "image": image}), **settings).cases[0]
     whole = intensity.percentiles(image[:48]).normalize(image[:48])
     expected = degrade(whole, scale=4, seed=content_seed(io.content_hash(image)))
@@ -419,13 +419,13 @@ def test_validation_interpolates_on_the_grid_of_the_degradation():
     rows_, columns = np.mgrid[:64, :64]
     wave = (20000 + 9000 * (np.sin(rows_ / 7) + np.cos(columns / 9)))[..., None].astype(np.uint16)
     dataset = tf.data.Dataset.from_tensors({"id": "a", "image": wave})
-    settings = {"degradation": make("thesis"), "scale": 4, "channels": 1, "normalization": "percentile"}
+    settings = {"degradation": make("thesis"), "scale": 4, "channels": 1, "normalization": PERCENTILE}
     assert Validation(dataset, **settings).bicubic["psnr"] > 35
 
 
 def test_an_empty_detail_counts_for_no_method():
     shown = np.stack([picture((48, 48, 1)), np.zeros((48, 48, 1), np.uint16)])
-    settings = {"degradation": make("area"), "scale": 4, "channels": 1, "normalization": "range"}
+    settings = {"degradation": make("area"), "scale": 4, "channels": 1, "normalization": RANGE}
 
     def blurred(lr):
         return np.asarray(tf.image.resize(lr, [4 * n for n in lr.shape[1:3]])) + 1e-4
@@ -453,7 +453,7 @@ def test_means_are_over_the_same_images_for_every_method(tmp_path):
 @pytest.mark.parametrize("pixel", [np.nan, np.inf, 1e30])
 def test_a_model_of_nonsense_is_scored_without_warnings(pixel, tmp_path):
     shown = {"grey": picture((48, 48, 1)), "flat": np.full((16, 16, 1), 7, np.uint16)}
-    settings = {"degradation": make("area"), "scale": 4, "channels": 1, "normalization": "percentile"}
+    settings = {"degradation": make("area"), "scale": 4, "channels": 1, "normalization": PERCENTILE}
     grey = tf.data.Dataset.from_tensors({"id": "grey", "image": shown["grey"]})
     validation = Validation(grey, **settings)
 

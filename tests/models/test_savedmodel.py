@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from msrgan import models, upscaling
+from msrgan.intensity import PERCENTILE
 from msrgan.networks import receptive_radius, srresnet
 from msrgan.upscaling import tiling
 
@@ -309,7 +310,7 @@ def test_the_model_sees_the_percentiles_of_the_whole_image():
 
 def test_12_bit_data_upscale_like_16_bit_data(exported):
     model = models.load(exported)
-    model.metadata["normalization"] = "percentile"
+    model.normalization = PERCENTILE
     image = random_image((30, 30, 1), np.uint16) // 16
     dim, bright = (upscaling.upscale(model, x).astype(int) for x in (image, image * 16))
     assert dim.std() > 100
