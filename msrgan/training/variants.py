@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from msrgan import losses
-from msrgan.losses import CROSS_ENTROPY, LEAST_SQUARES, PIXEL_LOSSES, RELATIVISTIC, SMOOTHED_CROSS_ENTROPY, Adversarial
+from msrgan.losses import CROSS_ENTROPY, LEAST_SQUARES, RELATIVISTIC, SMOOTHED_CROSS_ENTROPY, Adversarial
 from msrgan.networks import discriminator, rrdbnet, srcnn, srresnet
 from msrgan.networks.discriminator import REALTIME_STAGES
-from msrgan.training.optimizers import adam, learning_rates
-from msrgan.training.step import SRGAN
 
 VGG54 = "block5_conv4"
 
@@ -34,7 +30,7 @@ class Variant(NamedTuple):
 
 
 # The thesis, Gawande, TRITA-EECS-EX-2018:10, and this project. The others were published with the features of ImageNet
-# VGG19; nothing is downloaded unasked, so that they too begin with the mini-VGG19: --vgg imagenet asks.
+# VGG19; nothing is downloaded unasked, so that they too begin with the mini-VGG19: `vgg` imagenet asks.
 TRAINING = {
     "alpha": 1.0,
     "beta": 0.006,
@@ -73,7 +69,7 @@ def _msrgan(*, filters, scale, upsample, widths, **arguments):
     # Only the thesis's first upsampling is four times as wide as the body: its second leaves filters / 4.
     if upsample == "subpixel" and not widths:
         if filters % 4 and scale > 2:
-            raise ValueError(f"msrgan has --filters that are a multiple of 4, or --widths. Received: {filters}.")
+            raise ValueError(f"msrgan has `filters` that are a multiple of 4, or `widths`. Received: {filters}.")
         widths = (4 * filters,) + (filters,) * (scale.bit_length() - 2)
     thesis = {"kernel": 3, "use_bias": False, "stem_activation": "leaky_relu"}
     return _srresnet(filters=filters, scale=scale, upsample=upsample, widths=widths, **thesis, **arguments)
@@ -146,7 +142,7 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
-def settings(variant: Variant, chosen: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+def complete(variant: Variant, chosen: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Complete what a user chose by what the system was published with.
 
     Args:
@@ -166,55 +162,3 @@ def settings(variant: Variant, chosen: dict[str, Any]) -> tuple[dict[str, Any], 
     published = {name: v for name, v in (TRAINING | variant.training).items() if name not in lacking}
     training = dict.fromkeys(TRAINING) | {name: taken.get(name, value) for name, value in published.items()}
     return sizes, training, ignored
-
-
-def build(
-    variant: Variant,
-    sizes: dict[str, Any],
-    training: dict[str, Any],
-    *,
-    channels: int,
-    scale: int,
-    offset: float,
-    patch: int,
-    features: Callable | None,
-    pretrain_steps: int,
-    steps: int,
-) -> SRGAN:
-    """Build the networks of a system, and compile them with its losses and learning rates.
-
-    Args:
-        variant: the system.
-        sizes: arguments of its generator, from `settings`.
-        training: from `settings`.
-        channels: channels of the images.
-        scale: 2, 4 or 8.
-        offset: of the samples of the LR images, see `Degradation.offset`.
-        patch: side of the HR patches.
-        features: see `losses.content`; None for no content loss.
-        pretrain_steps: on the pixel loss.
-        steps: after them, in which the learning rate decays.
-    """
-    chosen = SimpleNamespace(**training)
-    pixel = PIXEL_LOSSES[chosen.pixel_loss]
-    pretraining = (chosen.pretrain_learning_rate, pretrain_steps)
-    rates = learning_rates(chosen.learning_rate, steps, decay=chosen.decay, pretraining=pretraining)
-    optimizer = adam(rates, beta_2=chosen.adam_beta_2)
-    generator = variant.generator(channels=channels, scale=scale, offset=offset, **sizes)
-    if variant.discriminator is None:
-        model = SRGAN(generator)
-        model.compile(losses.Objective(pixel), optimizer)
-        return model
-    model = SRGAN(generator, variant.discriminator(channels=channels, patch=patch))
-    objective = losses.Objective(
-        pixel=pixel,
-        content=losses.content(features, PIXEL_LOSSES[chosen.content_loss]) if features else None,
-        adversarial=variant.adversarial,
-        alpha=chosen.alpha,
-        beta=chosen.beta,
-        gamma=chosen.gamma,
-    )
-    d_rate = chosen.discriminator_learning_rate
-    d_rates = learning_rates(chosen.learning_rate if d_rate is None else d_rate, steps, decay=chosen.decay)
-    model.compile(objective, optimizer, adam(d_rates, beta_2=chosen.adam_beta_2))
-    return model

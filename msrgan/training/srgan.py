@@ -1,0 +1,185 @@
+"""Stage 2: train the generator of a published system, on pixels and then as a GAN, and export it."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from msrgan import models
+from msrgan.data.pairs import sr_pairs
+from msrgan.data.survey import Survey, common_channels, shuffle_window
+from msrgan.degradation import ACQUIRED, make
+from msrgan.intensity import Normalization
+from msrgan.messages import say, warn
+from msrgan.training import session
+from msrgan.training.build import build
+from msrgan.training.callbacks import Samples, TensorBoard
+from msrgan.training.loop import Phase
+from msrgan.training.settings import SRGANSettings
+from msrgan.training.step import SRGAN
+from msrgan.training.strategy import is_chief
+from msrgan.training.transfer import start_from
+
+HINT = "--filters 32 --blocks 4 --batch-size 8 --pretrain-steps 300 --steps 100, and a --vgg of --width 0.25"
+MODEL, GENERATOR = "model", "generator.keras"
+
+
+class Validation(Protocol):
+    """Held-out images: called with a generator it gives scores, and then `sample` draws it at work."""
+
+    def __call__(self, generator: Callable) -> dict[str, float]:
+        """Score a generator, a function of batches in [-1, 1]."""
+
+    def sample(self) -> np.ndarray:
+        """Draw the first images as last scored; RGB, uint8 (height, width, 3)."""
+
+
+def train(
+    settings: SRGANSettings,
+    distribution: tf.distribute.Strategy,
+    *,
+    images: Survey,
+    held_out: Survey,
+    features: Callable | None,
+    validation: Validation,
+    film: Callable[[Path, str], None],
+) -> None:
+    """Run stage 2; leaves model/ (SavedModel), generator.keras, samples/ and history.csv in the run folder.
+
+    Args:
+        settings: resolved.
+        distribution: from `session.start`.
+        images: to train on.
+        held_out: to validate on.
+        features: of the content loss, see `losses.content`; None for no content loss.
+        validation: of the held-out images.
+        film: (folder of the pictures, name) -> None: make an animation of them.
+    """
+    channels = common_channels(images, held_out)
+    _check_channels(features, channels)
+    models.check_target(settings.out / MODEL)
+    keras.utils.set_random_seed(settings.seed)  # preparing a set draws random numbers too
+    with distribution.scope():
+        model = _build(settings, images, channels, features)
+    window = shuffle_window(images, settings.cache_bytes)
+    per_epoch = math.ceil(len(images.ids) * settings.crops_per_image / settings.batch_size)
+    degradation = ACQUIRED if images.pairs else settings.degradation
+    steps_per_epoch = settings.steps_per_epoch or per_epoch
+    phases = _phases(settings, model)
+
+    def finish(folder, loop, interrupted):
+        metadata = {
+            "normalization": settings.normalize,
+            "degradation": degradation,
+            "training_hashes": images.hashes,
+            "variant": settings.variant,
+            "data": settings.data,
+            "steps": loop.progress.step,
+        }
+        metadata |= {"interrupted": True} if interrupted else {}
+        models.export(model.averaged, folder.folder / MODEL, metadata=metadata)
+        folder.write_network(GENERATOR, model.averaged)
+        try:
+            film(folder.samples, folder.folder.resolve().name)
+        except (OSError, ValueError) as error:
+            warn(f"there is no film of the samples: {error}")
+        say(f"See {folder.folder}: model/ (SavedModel), samples/, history.csv.")
+
+    def callbacks(folder, loop):
+        if not is_chief():
+            return []
+        samples = Samples(folder.samples, validation.sample)
+        return [samples, TensorBoard(folder.logs, samples.path)]
+
+    job = session.Job(
+        model=model,
+        optimizers=[o for o in (model.generator_optimizer, model.discriminator_optimizer) if o],
+        phases=phases,
+        batches=_batches(settings, images, channels, window),
+        steps_per_epoch=steps_per_epoch,
+        validate=lambda: validation(model.upscale),
+        images=images,
+        held_out=held_out,
+        derived={
+            "command": "train_srgan",
+            "degradation": degradation,
+            "shuffle_window": window,
+            "steps_per_epoch": steps_per_epoch,
+        },
+        about=_about(settings, model, images, held_out, channels, phases, steps_per_epoch, features),
+        leaves=(MODEL, GENERATOR),
+        hint=HINT,
+        finish=finish,
+        begin=lambda: start_from(settings.init, model.generator, model.averaged) if settings.init else None,
+        callbacks=callbacks,
+        identity={"features": features.fingerprint if features else None},
+    )
+    session.run(job, settings, distribution)
+
+
+def _check_channels(features, channels):
+    if features and features.channels != channels and channels != 1:
+        raise ValueError(
+            f"The features of the content loss take images of {features.channels} channels. Received: images of "
+            f"{channels}. Use another `vgg`, trained on such images, or none."
+        )
+
+
+def _build(settings: SRGANSettings, images: Survey, channels: int, features: Any) -> SRGAN:
+    return build(
+        settings.system,
+        settings.sizes,
+        settings.training,
+        channels=channels,
+        scale=settings.scale,
+        offset=0.0 if images.pairs else make(settings.degradation).offset(settings.scale),
+        patch=settings.patch_size,
+        features=features,
+        pretrain_steps=settings.pretrain_steps,
+        steps=settings.steps,
+    )
+
+
+def _phases(settings: SRGANSettings, model: SRGAN) -> list[Phase]:
+    """Return the phase on the pixel loss, then that of the GAN; a system without one learns on pixels throughout."""
+    if model.discriminator is None:
+        return [Phase("pixel", model.pretrain_step, settings.pretrain_steps + settings.steps)]
+    return [
+        Phase("pixel", model.pretrain_step, settings.pretrain_steps),
+        Phase("gan", model.train_step, settings.steps),
+    ]
+
+
+def _batches(settings: SRGANSettings, images: Survey, channels: int, window: int | None) -> Callable:
+    def batches(context, step):
+        return sr_pairs(
+            images.images,
+            patch=settings.patch_size,
+            batch=settings.batch_size // context.num_replicas_in_sync,
+            degradation=make(settings.degradation),
+            seed=settings.seed,
+            crop=settings.crop,
+            start=step * settings.batch_size,
+            shard=(context.num_input_pipelines, context.input_pipeline_id),
+            window=window,
+            scale=settings.scale,
+            channels=channels,
+            normalization=Normalization(settings.normalize),
+        )
+
+    return batches
+
+
+def _about(settings, model, images, held_out, channels, phases, steps_per_epoch, features):
+    sizes = ", ".join(f"{name} {value}" for name, value in settings.sizes.items() if value is not None)
+    return (
+        f"{len(images.ids)} training and {len(held_out.ids)} validation images of {settings.data}, "
+        f"{channels} channels; {settings.variant} generator of {model.generator.count_params():,} parameters, "
+        f"{sizes}; {', then '.join(f'{phase.steps} steps of {phase.name} loss' for phase in phases)}, "
+        f"{settings.batch_size} patches of {settings.patch_size} pixels each; epochs of {steps_per_epoch} steps; "
+        f"content loss {'on ' + settings.vgg if features else 'off'}."
+    )
