@@ -1,7 +1,7 @@
 """Raw folders of the five lineages, in the layouts that their users have on disk: from real images, or drawn.
 
 Real images come from a folder that is not part of the project. Where it is absent, images are drawn. Drawn images show
-that a recipe runs, and nothing else. Nor do the real ones make a test: see what each function invents.
+that a recipe runs, and nothing else.
 """
 
 import csv
@@ -81,7 +81,7 @@ def oct_(folder: Path, real: Path):
             # All three as sparse as the sparsest, without the white of their margins.
             scan = cv2.resize(images.read(path)[..., 0], (224, 224), interpolation=cv2.INTER_AREA)[16:208]
             for k, half in enumerate(np.hsplit(scan, 2)):
-                # One patient is held out. The builder needs a patient for each split: the halves of the scan pass for two.
+                # One patient is held out. The builder wants two, for validation and test: the halves of its scan.
                 split, side = (("val", "a"), ("test", "b"))[k] if kind == "NORMAL" else ("train", "")
                 for j, quarter in enumerate(np.vsplit(half, 2)):
                     images.write(folder / split / kind / f"{kind}-{patient}{side}-{2 * k + j}.jpeg", quarter)
