@@ -1,8 +1,9 @@
 """Run the five lineages, tiny: each from its raw folder to a SavedModel, its scores and a strip.
 
-The commands are those of docs/lineage.md, made small: features come from a mini-VGG19 trained for a minute, or are left
-out, and networks have few filters and mostly no batch norm. What comes out shows that the systems run from their users'
-files to a model. It says nothing about the published ones, and held-out tiles of one field are no test.
+The commands are those of docs/lineage.md, made small. Features come from a mini-VGG19 trained for a minute, or are left
+out. Networks have few filters and mostly no batch norm. The results show that each system runs from the files of a user
+to a model. They say nothing about the published systems: held-out tiles of one field are no test, and the patients of
+the MRI slices are invented.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Raw folders of the five lineages, in the layouts their users have on disk: from real images, or drawn.
+"""Raw folders of the five lineages, in the layouts that their users have on disk: from real images, or drawn.
 
-Real images are taken from a folder that is not part of the project; where it is absent, and for retinal OCT, images
-are drawn. Drawn images show that a recipe runs, and nothing else.
+Real images come from a folder that is not part of the project. Where it is absent, images are drawn. Drawn images show
+that a recipe runs, and nothing else.
 """
 
 import csv
@@ -81,7 +81,7 @@ def oct_(folder: Path, real: Path):
             # All three as sparse as the sparsest, without the white of their margins.
             scan = cv2.resize(io.read(path)[..., 0], (224, 224), interpolation=cv2.INTER_AREA)[16:208]
             for k, half in enumerate(np.hsplit(scan, 2)):
-                # One patient is held out; for the builder the halves of that scan are two.
+                # One patient is held out. The builder wants two, for validation and test: the halves of its scan.
                 split, side = (("val", "a"), ("test", "b"))[k] if kind == "NORMAL" else ("train", "")
                 for j, quarter in enumerate(np.vsplit(half, 2)):
                     io.write(folder / split / kind / f"{kind}-{patient}{side}-{2 * k + j}.jpeg", quarter)
@@ -99,7 +99,11 @@ def oct_(folder: Path, real: Path):
 
 
 def brain_tumor(folder: Path, real: Path):
-    """Write MATLAB 7.3 files as figshare has them: its slices as JPEG, or drawn ones, with elliptic masks."""
+    """Write MATLAB 7.3 files as figshare has them, from its slices as JPEG, or from drawn slices.
+
+    The JPEG slices name no patient and have no mask. The patients are invented, two slices each; the masks are ellipses
+    in the boxes of the tumours.
+    """
     table = real / "brain_tumor_figshare_jpg" / "labels.csv"
     folder.mkdir(parents=True)
     if table.is_file():
