@@ -77,6 +77,9 @@ def test_features_of_mini_vgg19_by_default(micro):
     _, maps = micro_trunk(Textbook(micro, training=False), tf.constant(images(1, 36, 36, 3)))
     expected = {f"{name}_act": maps[f"{name}_act"] for name in POOLED}
     assert_maps(features.micro(micro)(images(1, 36, 36, 3)), expected)
+    # Where nothing deeper is wanted, the last map before an activation still has its batch norm.
+    (alone,) = features.micro(micro, layers=("block5_conv4",))(images(1, 36, 36, 3))
+    assert_maps([alone], {"block5_conv4": maps["block5_conv4"]})
 
 
 def test_classifier_equals_the_thesis():
