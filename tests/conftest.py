@@ -60,3 +60,74 @@ def script(name, *arguments, env=()):
 def tiny(variant):
     """Sizes of a variant's generator, as small as they get."""
     return variant.sizes | {name: n for name, n in (("filters", 4), ("blocks", 1)) if name in variant.sizes}
+
+
+def randomise(model, seed=0):
+    """Give every weight, statistics included, a value that matters; outputs stay of the order of 1."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        kind = weight.path.rsplit("/", 1)[-1]
+        if kind == "kernel":
+            values = rng.normal(0, (2 / np.prod(weight.shape[:-1])) ** 0.5, weight.shape)
+        elif kind in ("gamma", "moving_variance"):
+            values = rng.uniform(0.4, 1.6, weight.shape)
+        else:
+            values = rng.normal(0, 0.3, weight.shape)
+        weight.assign(values)
+
+
+class Textbook:
+    """The layers of a network, written out anew by a test: each takes the weights of the layer of its name.
+
+    Args:
+        model: network whose weights, and whose dropout's random numbers, are taken as they are now.
+        training: mode of the new layers.
+    """
+
+    def __init__(self, model, *, training):
+        self._model, self._training = model, training
+        self._weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+        self.layers = {}
+
+    def __call__(self, x, layer, name):
+        """Call a new layer with the weights of the network's layer of that name."""
+        layer.build(x.shape)
+        taken = zip(self._weights[name], layer.get_weights(), strict=True)
+        layer.set_weights([weight.reshape(own.shape) for weight, own in taken])
+        self.layers[name] = layer
+        return layer(x, training=self._training)
+
+    def dropout(self, x, layer, name):
+        """Call a new dropout with the random numbers of the network's dropout of that name."""
+        layer.seed_generator.state.assign(self._model.get_layer(name).seed_generator.state)
+        return layer(x, training=self._training)
+
+
+def assert_textbook(model, textbook, x):
+    """Compare a network with its textbook form, `(Textbook, x) -> y`, at inference and in training mode.
+
+    Outputs, moving statistics and, in training, gradients must agree, and no layer of the network may be left over.
+    """
+    import tensorflow as tf
+
+    for training in (False, True):
+        net = Textbook(model, training=training)
+        with tf.GradientTape() as plain_tape:
+            expected = textbook(net, tf.constant(x))
+            direction = tf.random.stateless_normal(expected.shape, (1, 2), dtype=expected.dtype)
+            loss = tf.reduce_sum(direction * expected)
+        with tf.GradientTape() as tape:
+            y = tf.cast(model(x, training=training), expected.dtype)
+            our_loss = tf.reduce_sum(direction * y)
+        assert np.std(y) > 0.01  # else there would be nothing to compare
+        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+        assert set(net.layers) == {layer.name for layer in model.layers if layer.weights}
+        pairs = [(model.get_layer(name), layer) for name, layer in net.layers.items()]
+        for ours, plain in pairs:
+            for a, b in zip(plain.get_weights(), ours.get_weights(), strict=True):
+                np.testing.assert_allclose(b.reshape(a.shape), a, rtol=1e-5, atol=1e-6, err_msg=ours.name)
+    weights = [w for ours, _ in pairs for w in ours.trainable_weights]
+    gradients = tape.gradient(our_loss, weights)
+    expected = plain_tape.gradient(loss, [w for _, plain in pairs for w in plain.trainable_weights])
+    for weight, a, b in zip(weights, expected, gradients, strict=True):
+        np.testing.assert_allclose(np.reshape(b, a.shape), a, rtol=0, atol=1e-4 * np.abs(a).max(), err_msg=weight.path)
