@@ -9,7 +9,7 @@ from keras import layers
 
 from msrgan.networks import discriminator
 from msrgan.networks.discriminator import REALTIME_STAGES
-from msrgan.variants import VARIANTS
+from msrgan.training.variants import VARIANTS
 
 # (width, stride) of each convolution, where the papers' 64 is 4.
 SRGAN = [(4, 1), (4, 2), (8, 1), (8, 2), (16, 1), (16, 2), (32, 1), (32, 2)]

@@ -8,7 +8,7 @@ from conftest import assert_textbook, randomise
 from keras import layers
 
 from msrgan.networks import rrdbnet, srcnn, srresnet
-from msrgan.variants import VARIANTS
+from msrgan.training.variants import VARIANTS
 
 CORNER = {2: -0.5, 4: -1.5, 8: -3.5}  # (1 - scale) / 2: samples at the first pixel of each block
 
