@@ -11,7 +11,8 @@ from conftest import ROOT
 
 import train_srgan
 from msrgan.networks.phases import Bicubic, DepthToSpace, NearestConv2D
-from msrgan.variants import VARIANTS, build, settings
+from msrgan.training.build import build
+from msrgan.training.variants import VARIANTS, complete
 
 HEADING = "## What a variant is published with"
 # 16 convolutions of VGG19 in five groups.
@@ -45,8 +46,8 @@ def made(name, *arguments, steps=STEPS, features=two_maps):
     """What the command line of a variant builds, tiny: its settings and its model."""
     variant = VARIANTS[name]
     small = ["--filters", "4", "--blocks", "1"] if "blocks" in variant.sizes else []
-    options = train_srgan.parse(["--variant", name, *small, *arguments])
-    sizes, training, ignored = settings(variant, vars(options))
+    options = train_srgan.parser().parse_args(["--variant", name, *small, *arguments])
+    sizes, training, ignored = complete(variant, vars(options))
     if variant.discriminator:
         variant = variant._replace(discriminator=functools.partial(variant.discriminator, filters=4))
     images = {"channels": 1, "scale": 2, "offset": 0.0, "patch": 16}

@@ -10,9 +10,9 @@ from conftest import tiny
 from keras import ops
 
 from msrgan import losses
-from msrgan.gan import SRGAN
-from msrgan.training import adam, learning_rates
-from msrgan.variants import VARIANTS
+from msrgan.training.optimizers import adam, learning_rates
+from msrgan.training.step import SRGAN
+from msrgan.training.variants import VARIANTS
 
 ALPHA, BETA, GAMMA = 0.7, 0.3, 0.2
 # A step at which the smoothed labels are far from 1 and 0; u and v by hand, see tests/test_losses_pins.py.

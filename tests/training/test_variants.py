@@ -11,7 +11,8 @@ from conftest import tiny
 import msrgan
 from msrgan.losses import Objective
 from msrgan.networks.phases import Bicubic
-from msrgan.training.variants import TRAINING, VARIANTS, build, settings
+from msrgan.training.build import build
+from msrgan.training.variants import TRAINING, VARIANTS, complete
 from vgg_micro.features import LAST_ACTIVATIONS
 
 
@@ -19,7 +20,7 @@ from vgg_micro.features import LAST_ACTIVATIONS
 @pytest.mark.parametrize("name", VARIANTS)
 def test_two_steps_and_an_export(name, scale, tmp_path):
     variant = VARIANTS[name]
-    training = settings(variant, {"alpha": 1.0})[1]
+    training = complete(variant, {"alpha": 1.0})[1]
     counts = {"pretrain_steps": 1, "steps": 1}
     model = build(
         variant, tiny(variant), training, channels=1, scale=scale, offset=0.0, patch=32, features=None, **counts
@@ -81,7 +82,7 @@ def test_batch_norm_of_a_variant_is_chosen():
 
 
 def test_settings_are_the_published_ones_until_flags_override_them():
-    sizes, training, ignored = settings(VARIANTS["esrgan"], {"alpha": None, "gamma": 0.0, "blocks": 3, "seed": 1})
+    sizes, training, ignored = complete(VARIANTS["esrgan"], {"alpha": None, "gamma": 0.0, "blocks": 3, "seed": 1})
     assert sizes == {"filters": 64, "blocks": 3, "image_skip": "bicubic"}
     weights = {"alpha": 1e-2, "beta": 1.0, "gamma": 0.0, "pixel_loss": "l1", "content_loss": "l1"}
     assert {k: training[k] for k in weights} == weights
@@ -94,7 +95,7 @@ def test_settings_are_the_published_ones_until_flags_override_them():
 @pytest.mark.parametrize(("rate", "expected"), [(None, 1e-4), (1e-3, 1e-3), (0.0, 0.0)])
 def test_rate_of_the_discriminator(rate, expected):
     variant = VARIANTS["msrgan"]
-    training = settings(variant, {"discriminator_learning_rate": rate})[1]
+    training = complete(variant, {"discriminator_learning_rate": rate})[1]
     images = {"channels": 1, "scale": 4, "offset": 0.0, "patch": 32}
     model = build(variant, tiny(variant), training, **images, features=None, pretrain_steps=0, steps=9)
     rates = [float(o.learning_rate) for o in (model.generator_optimizer, model.discriminator_optimizer)]
@@ -112,11 +113,11 @@ def test_filters_of_msrgan_are_a_multiple_of_four():
 
 def test_what_a_variant_lacks_is_told():
     chosen = {"filters": 8, "widths": (8, 8), "beta": 0.1, "alpha": 2.0, "dropout": None}
-    sizes, training, ignored = settings(VARIANTS["srcnn"], chosen)
+    sizes, training, ignored = complete(VARIANTS["srcnn"], chosen)
     assert ignored == ["alpha", "beta", "filters", "widths"]
     assert sizes == {"image_skip": "bicubic"}
     assert (training["alpha"], training["beta"], training["pixel_loss"]) == (None, None, "mse")
-    assert settings(VARIANTS["esrgan"], chosen)[2] == ["widths"]
+    assert complete(VARIANTS["esrgan"], chosen)[2] == ["widths"]
 
 
 def test_variants_name_settings_that_exist():
