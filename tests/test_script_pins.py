@@ -19,6 +19,7 @@ from scipy.special import log_softmax
 import msrgan
 import train_srgan
 import train_vgg
+from msrgan import images
 from msrgan.callbacks import EarlyStop
 from msrgan.evaluation.validation import Validation
 from msrgan.gan import SRGAN
@@ -127,7 +128,8 @@ def test_the_exported_model_is_the_average_and_not_the_raw_generator(stage_2):
     np.testing.assert_allclose(saved(lr, training=False), averaged, atol=1e-6)
     assert np.abs(exported - raw).max() > 1e-3
     assert same(saved.get_weights(), stage_2.model.averaged.get_weights())
-    assert not any(np.array_equal(a, b) for a, b in zip(saved.get_weights(), stage_2.model.generator.get_weights()))
+    pairs = zip(saved.get_weights(), stage_2.model.generator.get_weights(), strict=True)
+    assert not any(np.array_equal(a, b) for a, b in pairs)
 
 
 def test_the_scores_are_those_of_the_average_on_the_held_out_files(stage_2, held_out):
@@ -150,9 +152,8 @@ def test_validation_sees_the_held_out_images_and_the_steps_the_others(stage_2, t
     assert len(stage_2.brightest) == 7
     assert max(stage_2.brightest) < 0
     hashes = msrgan.load(stage_2.out).metadata["training_hashes"]
-    from msrgan.images import content_hash, read
-
-    assert sorted(hashes) == sorted(content_hash(read(path)) for path in (two_splits / "train").iterdir())
+    read = (images.read(path) for path in (two_splits / "train").iterdir())
+    assert sorted(hashes) == sorted(images.content_hash(image) for image in read)
 
 
 # Stage 1

@@ -124,7 +124,7 @@ def test_windows_are_resized_by_the_antialiased_bicubic_kernel_of_pillow(size, p
 def test_gamma_is_one_over_a_uniform_number_between_a_half_and_two():
     flat = np.full((16, 16, 1), 0.5, "float32")
     results = augmented(flat, vary=[GAMMA], count=1000, size=8)
-    np.testing.assert_allclose(results, results[:, :1, :1], atol=1e-5)
+    assert np.ptp(results, axis=(1, 2)).max() < 1e-5
     u = np.sort(np.log(0.5) / np.log(results[:, 4, 4, 0]))
     assert 0.5 - 1e-4 <= u[0] < 0.51
     assert 1.99 < u[-1] <= 2 + 1e-4
@@ -170,7 +170,8 @@ def labelled(count=6, **arguments):
 def test_batches_are_in_range_and_the_labels_are_those_of_every_image_once_a_pass():
     taken = list(labelled().take(18).as_numpy_iterator())
     assert all(image.min() >= -1 and image.max() <= 1 for image, _ in taken)
-    assert np.mean([image.min() for image, _ in taken]) < -0.5
+    assert min(image.min() for image, _ in taken) < -0.5
+    assert max(image.max() for image, _ in taken) > 0.5
     order = np.array([label[0] for _, label in taken]).reshape(3, 6)
     assert all(sorted(one) == list(range(6)) for one in order)
     assert len({tuple(one) for one in order}) > 1
