@@ -19,10 +19,10 @@ from scipy.special import log_softmax
 import msrgan
 import train_srgan
 import train_vgg
-from msrgan import images
-from msrgan.callbacks import EarlyStop
+from msrgan import io
 from msrgan.evaluation.validation import Validation
-from msrgan.gan import SRGAN
+from msrgan.training.callbacks import EarlyStop
+from msrgan.training.step import SRGAN
 from vgg_micro.classifier import Classifier
 
 SCALE = 2
@@ -155,8 +155,8 @@ def test_validation_sees_the_held_out_images_and_the_steps_the_others(stage_2):
 
 def test_the_model_names_the_images_it_was_trained_on(stage_2, two_splits):
     hashes = msrgan.load(stage_2.out).metadata["training_hashes"]
-    read = (images.read(path) for path in (two_splits / "train").iterdir())
-    assert sorted(hashes) == sorted(images.content_hash(image) for image in read)
+    read = (io.read(path) for path in (two_splits / "train").iterdir())
+    assert sorted(hashes) == sorted(io.content_hash(image) for image in read)
 
 
 # Stage 1

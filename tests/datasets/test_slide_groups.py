@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msrgan import datasets, images
+from msrgan import datasets, io
 from msrgan.datasets.splits import hold_out, three_ways
 
 SPLITS = ("train", "validation", "test")
@@ -11,7 +11,7 @@ SPLITS = ("train", "validation", "test")
 
 def write(path, seed):
     path.parent.mkdir(parents=True, exist_ok=True)
-    images.write(path, np.random.default_rng(seed).integers(20, 180, (32, 32, 3), dtype=np.uint8))
+    io.write(path, np.random.default_rng(seed).integers(20, 180, (32, 32, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("top", ["", "images"])

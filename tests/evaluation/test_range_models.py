@@ -8,10 +8,13 @@ import tensorflow as tf
 from skimage.metrics import peak_signal_noise_ratio
 
 import msrgan
-from msrgan import evaluation, pipeline
-from msrgan.degradation import area, make
+from msrgan import evaluation
+from msrgan.data import pairs
+from msrgan.degradation import make
+from msrgan.degradation.kernels import area
 from msrgan.evaluation.validation import Validation
-from msrgan.inference import Upscaler
+from msrgan.intensity import Normalization
+from msrgan.models import Upscaler
 
 SCALE = 2
 
@@ -94,7 +97,12 @@ def test_evaluate(normalization, dim, tmp_path):
 @pytest.mark.parametrize("normalization", ["range", "percentile"])
 def test_validation(normalization, dim):
     known = tf.data.Dataset.from_tensor_slices({"id": ["a", "b"], "image": np.stack(dim)})
-    settings = {"degradation": make("area"), "scale": SCALE, "channels": 1, "normalization": normalization}
+    settings = {
+        "degradation": make("area"),
+        "scale": SCALE,
+        "channels": 1,
+        "normalization": Normalization(normalization),
+    }
     scores = Validation(known, **settings)(lambda lr: squared((lr + 1) / 2) * 2 - 1)
     ours, bicubic = [], []
     for image in dim:
@@ -113,7 +121,9 @@ def test_training_pairs(normalization, dim):
     image = dim[0][:16, :16]
     known = tf.data.Dataset.from_tensors({"id": "a", "image": image})
     settings = {"patch": 16, "batch": 1, "degradation": area, "augment": False, "seed": 0, "scale": SCALE}
-    ((lr, hr),) = pipeline.sr_pairs(known, **settings, normalization=normalization).take(1).as_numpy_iterator()
+    ((lr, hr),) = (
+        pairs.sr_pairs(known, **settings, normalization=Normalization(normalization)).take(1).as_numpy_iterator()
+    )
     low, high = limits(image, normalization)
     expected = (image - low) / (high - low)
     np.testing.assert_allclose((hr[0] + 1) / 2, expected, atol=1e-5)
