@@ -19,8 +19,8 @@ from scipy.special import log_softmax
 import msrgan
 import train_srgan
 import train_vgg
-from msrgan import io
 from msrgan.evaluation.validation import Validation
+from msrgan.io import content_hash, read
 from msrgan.training.callbacks import EarlyStop
 from msrgan.training.step import SRGAN
 from vgg_micro.classifier import Classifier
@@ -155,8 +155,8 @@ def test_validation_sees_the_held_out_images_and_the_steps_the_others(stage_2):
 
 def test_the_model_names_the_images_it_was_trained_on(stage_2, two_splits):
     hashes = msrgan.load(stage_2.out).metadata["training_hashes"]
-    read = (io.read(path) for path in (two_splits / "train").iterdir())
-    assert sorted(hashes) == sorted(io.content_hash(image) for image in read)
+    images = (read(path) for path in (two_splits / "train").iterdir())
+    assert sorted(hashes) == sorted(content_hash(image) for image in images)
 
 
 # Stage 1

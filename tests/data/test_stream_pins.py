@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msrgan.data import pairs, stream
+from msrgan.data import pairs as made
+from msrgan.data import stream as order
 from msrgan.degradation.kernels import area
 from msrgan.intensity import RANGE
 
 
 def keys(count=7, taken=21, **arguments):
-    stream = stream.stream(tf.data.Dataset.range(count), **{"seed": 4} | arguments)
+    stream = order.stream(tf.data.Dataset.range(count), **{"seed": 4} | arguments)
     return [(*map(int, key), int(example)) for key, example in stream.take(taken).as_numpy_iterator()]
 
 
@@ -18,7 +19,7 @@ def patches(images, count, **arguments):
     """Take patches of 8x8 pixels in the units of the images, uint16, (count, 8, 8, C)."""
     known = tf.data.Dataset.from_tensor_slices({"id": [str(k) for k in range(len(images))], "image": images})
     settings = {"patch": 8, "batch": 50, "degradation": area, "augment": False, "seed": 0, "scale": 2}
-    made = pairs.sr_pairs(known, **settings | {"normalization": RANGE} | arguments)
+    made = made.sr_pairs(known, **settings | {"normalization": RANGE} | arguments)
     return np.concatenate([hr for _, hr in made.take(count // 50).as_numpy_iterator()]) * 32767.5 + 32767.5
 
 
@@ -43,8 +44,8 @@ def test_a_start_skips_so_many_samples(start, window):
 
 def test_a_stream_of_unknown_length_is_counted():
     unknown = tf.data.Dataset.range(7).filter(lambda k: k != 3)
-    taken = [int(k) for _, k in stream.stream(unknown, seed=0, start=7).take(5).as_numpy_iterator()]
-    whole = [int(k) for _, k in stream.stream(unknown, seed=0).take(12).as_numpy_iterator()]
+    taken = [int(k) for _, k in order.stream(unknown, seed=0, start=7).take(5).as_numpy_iterator()]
+    whole = [int(k) for _, k in order.stream(unknown, seed=0).take(12).as_numpy_iterator()]
     assert sorted(whole[:6]) == sorted(whole[6:]) == [0, 1, 2, 4, 5, 6]
     assert taken == whole[7:]
 
@@ -55,7 +56,7 @@ def test_workers_take_turns_and_miss_nothing():
     def order(count, **arguments):
         known = tf.data.Dataset.from_tensor_slices({"id": list("abcde"), "image": images})
         settings = {"patch": 8, "degradation": area, "seed": 0, "scale": 2, "normalization": RANGE}
-        made = pairs.sr_pairs(known, **settings, **arguments).take(count)
+        made = made.sr_pairs(known, **settings, **arguments).take(count)
         return [round(float(x) * 32.7675 + 32.7675) for _, hr in made.as_numpy_iterator() for x in hr[:, 0, 0, 0]]
 
     whole = order(3, batch=4)
@@ -111,7 +112,7 @@ def pairs():
     rng = np.random.default_rng(2)
     hr, lr = rng.integers(0, 65536, (8, 8, 1), np.uint16), rng.integers(0, 65536, (4, 4, 1), np.uint16)
     known = tf.data.Dataset.from_tensors({"id": "a", "image": hr, "lr": lr})
-    made = pairs.sr_pairs(
+    made = made.sr_pairs(
         known, patch=8, batch=400, degradation=area, seed=0, scale=2, normalization=RANGE
     )  # fmt: skip
     small, large = next(made.as_numpy_iterator())
@@ -139,7 +140,7 @@ def test_both_images_of_an_acquired_pair_are_cropped_at_one_place(crop):
     hr = (1000 * rows + 10 * columns).astype(np.uint16)[..., None]
     known = tf.data.Dataset.from_tensors({"id": "a", "image": hr, "lr": hr[::2, ::2]})
     settings = {"patch": 8, "batch": 200, "degradation": area, "augment": False, "seed": 0, "scale": 2, "crop": crop}
-    small, large = next(pairs.sr_pairs(known, **settings, normalization=RANGE).as_numpy_iterator())
+    small, large = next(made.sr_pairs(known, **settings, normalization=RANGE).as_numpy_iterator())
     np.testing.assert_allclose(small, large[:, ::2, ::2], atol=1e-5)
     corners = set(np.rint((large[:, 0, 0, 0] + 1) * 32767.5).astype(int))
     places = {1000 * y + 10 * x for y in range(0, 13, 2) for x in range(0, 21, 2)}

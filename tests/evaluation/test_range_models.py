@@ -103,7 +103,9 @@ def test_validation(normalization, dim):
         "channels": 1,
         "normalization": Normalization(normalization),
     }
-    scores = Validation(known, **settings)(lambda lr: squared((lr + 1) / 2) * 2 - 1)
+    scores = Validation(known, normalization=Normalization(normalization), **settings)(
+        lambda lr: squared((lr + 1) / 2) * 2 - 1
+    )
     ours, bicubic = [], []
     for image in dim:
         low, high = limits(image, normalization)
