@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from msrgan.data import pairs as made
+from msrgan.data import pairs as crops
 from msrgan.data import stream as order
 from msrgan.degradation.kernels import area
 from msrgan.intensity import RANGE
@@ -19,7 +19,7 @@ def patches(images, count, **arguments):
     """Take patches of 8x8 pixels in the units of the images, uint16, (count, 8, 8, C)."""
     known = tf.data.Dataset.from_tensor_slices({"id": [str(k) for k in range(len(images))], "image": images})
     settings = {"patch": 8, "batch": 50, "degradation": area, "augment": False, "seed": 0, "scale": 2}
-    made = made.sr_pairs(known, **settings | {"normalization": RANGE} | arguments)
+    made = crops.sr_pairs(known, **settings | {"normalization": RANGE} | arguments)
     return np.concatenate([hr for _, hr in made.take(count // 50).as_numpy_iterator()]) * 32767.5 + 32767.5
 
 
@@ -56,7 +56,7 @@ def test_workers_take_turns_and_miss_nothing():
     def order(count, **arguments):
         known = tf.data.Dataset.from_tensor_slices({"id": list("abcde"), "image": images})
         settings = {"patch": 8, "degradation": area, "seed": 0, "scale": 2, "normalization": RANGE}
-        made = made.sr_pairs(known, **settings, **arguments).take(count)
+        made = crops.sr_pairs(known, **settings, **arguments).take(count)
         return [round(float(x) * 32.7675 + 32.7675) for _, hr in made.as_numpy_iterator() for x in hr[:, 0, 0, 0]]
 
     whole = order(3, batch=4)
@@ -112,7 +112,7 @@ def pairs():
     rng = np.random.default_rng(2)
     hr, lr = rng.integers(0, 65536, (8, 8, 1), np.uint16), rng.integers(0, 65536, (4, 4, 1), np.uint16)
     known = tf.data.Dataset.from_tensors({"id": "a", "image": hr, "lr": lr})
-    made = made.sr_pairs(
+    made = crops.sr_pairs(
         known, patch=8, batch=400, degradation=area, seed=0, scale=2, normalization=RANGE
     )  # fmt: skip
     small, large = next(made.as_numpy_iterator())
@@ -140,7 +140,7 @@ def test_both_images_of_an_acquired_pair_are_cropped_at_one_place(crop):
     hr = (1000 * rows + 10 * columns).astype(np.uint16)[..., None]
     known = tf.data.Dataset.from_tensors({"id": "a", "image": hr, "lr": hr[::2, ::2]})
     settings = {"patch": 8, "batch": 200, "degradation": area, "augment": False, "seed": 0, "scale": 2, "crop": crop}
-    small, large = next(made.sr_pairs(known, **settings, normalization=RANGE).as_numpy_iterator())
+    small, large = next(crops.sr_pairs(known, **settings, normalization=RANGE).as_numpy_iterator())
     np.testing.assert_allclose(small, large[:, ::2, ::2], atol=1e-5)
     corners = set(np.rint((large[:, 0, 0, 0] + 1) * 32767.5).astype(int))
     places = {1000 * y + 10 * x for y in range(0, 13, 2) for x in range(0, 21, 2)}

@@ -97,12 +97,7 @@ def test_evaluate(normalization, dim, tmp_path):
 @pytest.mark.parametrize("normalization", ["range", "percentile"])
 def test_validation(normalization, dim):
     known = tf.data.Dataset.from_tensor_slices({"id": ["a", "b"], "image": np.stack(dim)})
-    settings = {
-        "degradation": make("area"),
-        "scale": SCALE,
-        "channels": 1,
-        "normalization": Normalization(normalization),
-    }
+    settings = {"degradation": make("area"), "scale": SCALE, "channels": 1}
     scores = Validation(known, normalization=Normalization(normalization), **settings)(
         lambda lr: squared((lr + 1) / 2) * 2 - 1
     )
