@@ -42,23 +42,29 @@ def decay(text: str) -> tuple[float, float]:
         raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1. Received: {text}") from None
 
 
-def add_common(parser: argparse.ArgumentParser, *, out: str):
-    """Add the options of data, machine and run folder."""
-    data = parser.add_argument_group("data")
-    data.add_argument("--data", default="simulated", help="registered name or folder of images (%(default)s)")
-    data.add_argument("--manual-dir", type=Path, metavar="DIR", help="raw files of a registered set")
-    data.add_argument("--data-dir", type=Path, metavar="DIR", help="prepared copy of a registered set")
-    data.add_argument(
-        "--cache-gb",
-        type=non_negative,
-        default=4.0,
-        metavar="GB",
-        help="memory for decoded images (%(default)s)",
+def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
+    """Add the options of data, machine and run folder; their names are those of `training.settings.Settings`."""
+    add = parser.add_argument_group("data").add_argument
+    add("--data", default="simulated", help="folder of images, or the name of a set: see msrgan datasets (%(default)s)")
+    add("--manual-dir", type=Path, metavar="DIR", help="where you put the raw files of a named set")
+    add("--data-dir", type=Path, metavar="DIR", help="where the prepared copy of a named set lies or will be written")
+    add(
+        "--cache-gb", type=non_negative, default=4.0, metavar="GB",
+        help="memory for decoded images; a larger set is decoded again and again, which is slow (%(default)s)",
+    )  # fmt: skip
+    add = parser.add_argument_group("run").add_argument
+    add("--out", type=Path, default=Path(out), metavar="DIR", help="folder of this run (%(default)s)")
+    add("--no-resume", dest="resume", action="store_false", help="start anew, removing what a run left in --out")
+    add(
+        "--checkpoint-every",
+        type=positive,
+        default=200,
+        metavar="STEPS",
+        help="steps that are lost at most (%(default)s)",
     )
-    run = parser.add_argument_group("run")
-    run.add_argument("--seed", type=seed, default=0, help="of everything random (%(default)s)")
-    run.add_argument("--precision", choices=PRECISIONS, default="float32")
-    run.add_argument("--jit", choices=("auto", "on", "off"), default="auto", help="XLA; auto: on a GPU only")
-    run.add_argument("--out", type=Path, default=Path(out), metavar="DIR", help="run folder (%(default)s)")
-    run.add_argument("--no-resume", dest="resume", action="store_false", help="start anew, removing what OUT holds")
-    run.add_argument("--checkpoint-every", type=positive, default=200, metavar="STEPS", help="(%(default)s)")
+    add("--seed", type=seed, default=0, help="number that all random choices follow from (%(default)s)")
+    add("--precision", choices=PRECISIONS, default="float32", help="mixed ones are faster on a GPU (%(default)s)")
+    add(
+        "--jit", choices=("auto", "on", "off"), default="auto",
+        help="compile the steps with XLA; auto: on one GPU only (%(default)s)",
+    )  # fmt: skip
