@@ -34,8 +34,7 @@ def export(generator, path: str | os.PathLike, *, metadata: dict | None = None) 
         FloatingPointError: the generator gives NaN or infinite pixels.
     """
     path = Path(path)
-    if path.exists() and not (path / card.METADATA).is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise ValueError(f"{path} exists and is not an exported model. Choose another folder or remove it")
+    check_target(path)
     network = fold_batch_norm(generator, dtype="float32")
     channels = generator.input_shape[-1]
     probe = network(tf.random.stateless_uniform((1, 8, 8, channels), (0, 0), -1, 1)).numpy()
@@ -55,6 +54,12 @@ def export(generator, path: str | os.PathLike, *, metadata: dict | None = None) 
     with atomic_folder(path) as folder:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
         (folder / card.METADATA).write_text(json.dumps(described, indent=1) + "\n")
+
+
+def check_target(path: Path) -> None:
+    """Raise ValueError where `export` would not write: there is something that is no exported model."""
+    if path.exists() and not (path / card.METADATA).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise ValueError(f"{path} exists and is not an exported model. Choose another folder or remove it")
 
 
 def load(path: str | os.PathLike, *, scale: int | None = None) -> Upscaler:

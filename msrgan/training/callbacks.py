@@ -67,17 +67,16 @@ class Report(keras.callbacks.Callback):
 
 
 class Samples(keras.callbacks.Callback):
-    """Leave a picture for every epoch, and at the end a film of them.
+    """Leave a picture for every epoch.
 
     Args:
         folder: of the pictures.
         draw: () -> RGB picture, uint8 (height, width, 3), of the epoch's validation.
-        film: makes the film of the folder, when the run ends.
     """
 
-    def __init__(self, folder: Path, draw: Callable[[], np.ndarray], film: Callable[[], None]):
+    def __init__(self, folder: Path, draw: Callable[[], np.ndarray]):
         super().__init__()
-        self.folder, self.draw, self.film = folder, draw, film
+        self.folder, self.draw = folder, draw
 
     def path(self, step: int) -> Path:
         """Return the file of the picture at a step."""
@@ -86,10 +85,6 @@ class Samples(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Write the picture."""
         io.write(self.path(int(logs["step"])), self.draw())
-
-    def on_train_end(self, logs=None):
-        """Make the film."""
-        self.film()
 
 
 class TensorBoard(keras.callbacks.Callback):

@@ -17,7 +17,7 @@ import tensorflow as tf
 from msrgan.training.strategy import is_chief
 
 
-class Stage(NamedTuple):
+class Phase(NamedTuple):
     """Part of a run: `steps` calls of `step`, which maps a batch to a dict of scalars (see `SRGAN`)."""
 
     name: str
@@ -71,7 +71,7 @@ class Loop:
         self,
         model: keras.Model,
         optimizers: Sequence[keras.optimizers.Optimizer],
-        stages: Sequence[Stage],
+        stages: Sequence[Phase],
         batches: Callable[[tf.distribute.InputContext, int], tf.data.Dataset],
         *,
         steps_per_epoch: int,

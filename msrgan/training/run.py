@@ -5,25 +5,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from msrgan.io.atomic import atomic
-from msrgan.training.variants import GAN_ONLY
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
-# What a run leaves in its folder.
-LEFT = ("checkpoints", "logs", "samples", "model", "config.json", "history.csv", "generator.keras")
-LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png", "scores.png")
-# What may differ between the start of a run and its continuation: it changes nothing computed before.
-FREE = {
-    *("out", "resume", "checkpoint_every", "data_dir", "manual_dir", "cache_gb", "jit"),
-    *("steps", "epochs", "patience", "learning_rate", "discriminator_learning_rate", "pretrain_learning_rate", "decay"),
-}
-# What counts only from the first step of the GAN on; null until then.
-LATER = GAN_ONLY | {"features"}
+# What every run leaves in its folder.
+LEAVES = ("checkpoints", "logs", "samples", "config.json", "history.csv")
 
 
 class Run:
@@ -33,6 +26,9 @@ class Run:
         folder: made if it does not exist.
         arguments: every option of the run, resolved.
         data: what identifies the training images.
+        free: names of arguments that may differ when the run goes on.
+        later: names that may be null at first, and then may not change.
+        leaves: names of what the run leaves in the folder, besides `LEAVES`.
         resume: go on with what the folder holds; otherwise what an earlier run left is removed.
         writes: whether this process writes (under several workers only the chief does).
 
@@ -41,8 +37,19 @@ class Run:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, arguments: dict, data: dict, resume: bool = True, writes: bool = True):
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        arguments: dict[str, Any],
+        data: dict[str, Any],
+        free: Collection[str] = (),
+        later: Collection[str] = (),
+        leaves: Sequence[str] = (),
+        resume: bool = True,
+        writes: bool = True,
+    ):
+        self.folder, self.free, self.later, self.leaves = folder, free, later, (*LEAVES, *leaves)
         self.checkpoints, self.logs, self.samples = (folder / n for n in ("checkpoints", "logs", "samples"))
         if not resume and writes:
             self._clear()
@@ -57,6 +64,13 @@ class Run:
                 part.mkdir(parents=True, exist_ok=True)
             about = {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": _versions()}
             self.write_json("config.json", config | about | {"git_commit": _git_commit()})
+
+    def __enter__(self):
+        """Begin."""
+        return self
+
+    def __exit__(self, *error):
+        """End."""
 
     def write_json(self, name: str, content: dict):
         """Write a file of the folder, whole or not at all."""
@@ -100,7 +114,7 @@ class Run:
         if not (self.folder / "config.json").is_file():
             return
         self._before()
-        for name in LEFT:
+        for name in self.leaves:
             path = self.folder / name
             if path.is_dir():
                 shutil.rmtree(path)
@@ -111,14 +125,17 @@ class Run:
         old, data = self._before()
         now = json.loads(json.dumps(config))
         new = now["arguments"]
-        changed = [f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if _differs(k, old.get(k), v)]
+        changed = [f"{k} was {old.get(k)!r}, now {v!r}" for k, v in new.items() if self._differs(k, old.get(k), v)]
         if not changed:
-            changed = [f"{k} changed" for k, v in now["data"].items() if _differs(k, data.get(k), v)]
+            changed = [f"{k} changed" for k, v in now["data"].items() if self._differs(k, data.get(k), v)]
         if changed:
             raise ValueError(
                 f"{self.folder} holds a run of another configuration: {'; '.join(changed)}. "
                 "Use the same flags to go on, another --out, or --no-resume to start anew."
             )
+
+    def _differs(self, name, old, new):
+        return name not in self.free and old != new and not (name in self.later and None in (old, new))
 
 
 class History(keras.callbacks.Callback):
@@ -133,10 +150,6 @@ class History(keras.callbacks.Callback):
         # Keras hands out every number as a float.
         self.rows.append({"epoch": epoch, **logs, "step": int(logs["step"])})
         self.run.write_table("history.csv", self.rows)
-
-
-def _differs(name, old, new):
-    return name not in FREE and old != new and not (name in LATER and None in (old, new))
 
 
 def _versions():

@@ -28,6 +28,6 @@ def is_chief() -> bool:
     return task["type"] == first and task["index"] == 0
 
 
-def use_xla(jit: str) -> bool:
+def use_xla(jit: str, replicas: int = 1) -> bool:
     """Resolve `auto`: XLA on a GPU; not on a CPU, where it makes these steps slower."""
     return jit == "on" or (jit == "auto" and bool(tf.config.list_physical_devices("GPU")))
