@@ -1,5 +1,7 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
+# make test-install build a wheel, install it and use it
+# make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=name of some)
 # make lint   check style
 # make lineage run the five published systems, tiny (long)
 # make bench  compare speeds side by side (long; --torch-python names a Python that has PyTorch)
@@ -9,7 +11,9 @@ BIN := .venv/bin
 DEMO := runs/demo
 BENCH ?=
 
-.PHONY: demo test lint lineage bench clean
+PART ?=
+
+.PHONY: demo test test-install mutants lint lineage bench clean
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'
@@ -32,6 +36,12 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-install: .venv/installed-dev
+	$(BIN)/python -m pytest -m install tests/install
+
+mutants: .venv/installed-dev
+	$(BIN)/python tests/mutants/run.py $(PART)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
