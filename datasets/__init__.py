@@ -14,12 +14,12 @@ from pathlib import Path
 from msrgan import options_text
 
 BUILDERS = {
-    "brain_tumor": ("msrgan.datasets.brain_tumor", "BrainTumor"),
-    "cyto2017": ("msrgan.datasets.cyto2017", "Cyto2017"),
-    "hpa": ("msrgan.datasets.hpa", "Hpa"),
-    "oct": ("msrgan.datasets.oct", "Oct"),
-    "simulated": ("msrgan.datasets.simulated", "Simulated"),
-    "tissue": ("msrgan.datasets.tissue", "Tissue"),
+    "brain_tumor": ("msrgan.datasets.brain_tumor.builder", "BrainTumor"),
+    "cyto2017": ("msrgan.datasets.cyto2017.builder", "Cyto2017"),
+    "hpa": ("msrgan.datasets.hpa.builder", "Hpa"),
+    "oct": ("msrgan.datasets.oct.builder", "Oct"),
+    "simulated": ("msrgan.datasets.simulated.builder", "Simulated"),
+    "tissue": ("msrgan.datasets.tissue.builder", "Tissue"),
 }
 # Of whole numbers among the options: TensorFlow's int32.
 LARGEST = 2**31 - 1

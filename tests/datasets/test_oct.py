@@ -6,7 +6,7 @@ import pytest
 from conftest import spots
 
 from msrgan import datasets, images
-from msrgan.datasets.oct import CLASSES, Oct
+from msrgan.datasets.oct.builder import CLASSES, Oct
 
 
 def scan(seed, height=24, width=32):

@@ -9,8 +9,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from msrgan.datasets import beam as beams
+from msrgan.datasets.atlas import CLASSES, COLOURS, compose, find, merge, rarest
 from msrgan.datasets.depth import DEPTHS, check_depth
-from msrgan.datasets.hpa_channels import CLASSES, COLOURS, compose, find, merge, rarest
 from msrgan.datasets.splits import check_filled, three_ways
 from msrgan.datasets.tally import Tallied
 

@@ -12,9 +12,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from msrgan.datasets import beam as beams
-from msrgan.datasets.slides import list_sources, tiles
 from msrgan.datasets.splits import check_filled, named_splits, split_of, three_ways
 from msrgan.datasets.tally import Tallied
+from msrgan.datasets.tissue.slides import list_sources, tiles
 
 
 class Source(NamedTuple):

@@ -7,7 +7,7 @@ import scipy.io
 import tensorflow_datasets as tfds
 
 from msrgan import datasets
-from msrgan.datasets import brain_tumor
+from msrgan.datasets.brain_tumor import builder as brain_tumor
 from msrgan.images import UnreadableImageError
 
 HEADER = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Tue Feb 21 15:36:59 2017 HDF5 schema 1.00 ."

@@ -15,9 +15,10 @@ from conftest import spots
 
 import train_vgg
 from msrgan import datasets, images
-from msrgan.datasets import beam, hpa
-from msrgan.datasets.hpa import random_level
-from msrgan.datasets.hpa_channels import CLASSES, COLOURS, compose, parse_classes
+from msrgan.datasets import beam
+from msrgan.datasets.atlas import CLASSES, COLOURS, compose, parse_classes
+from msrgan.datasets.hpa import builder as hpa
+from msrgan.datasets.hpa.builder import random_level
 from msrgan.datasets.splits import SPLITS
 
 TARGETS = ["0", "0 25", "25", "7", "7", "0", "2 0", "25", "7 25", "2", "2", "0"]

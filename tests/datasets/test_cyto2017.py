@@ -8,7 +8,7 @@ import tifffile
 from conftest import spots
 
 from msrgan import datasets
-from msrgan.datasets.cyto2017 import Cyto2017, merge
+from msrgan.datasets.cyto2017.builder import Cyto2017, merge
 from msrgan.datasets.folder import class_names
 from msrgan.datasets.localisation import LOCALISATIONS
 from msrgan.datasets.splits import check_filled, hold_out, three_ways

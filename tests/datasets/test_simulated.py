@@ -219,7 +219,7 @@ def test_bad_arguments(label, size, word):
 
 
 def test_builder(tmp_path):
-    from msrgan.datasets.simulated import Simulated, draw_field
+    from msrgan.datasets.simulated.builder import Simulated, draw_field
 
     builder = Simulated(config="small", data_dir=tmp_path)
     builder.download_and_prepare()

@@ -7,9 +7,9 @@ import tensorflow_datasets as tfds
 import tifffile
 
 from msrgan import datasets, images
-from msrgan.datasets import slides
-from msrgan.datasets.slides import background_fraction, tiles
-from msrgan.datasets.tissue import Tissue
+from msrgan.datasets.tissue import slides
+from msrgan.datasets.tissue.builder import Tissue
+from msrgan.datasets.tissue.slides import background_fraction, tiles
 
 GLASS = (244, 241, 243)
 
