@@ -1,204 +1,178 @@
-"""The files of the Human Protein Atlas challenge: four channels and a table of classes; and their colours."""
+"""Fields of the Human Protein Atlas as files: each channel is one, and a table names their classes."""
 
-import os
-import re
-from collections import Counter, defaultdict
-from collections.abc import Callable
+import gzip
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from msrgan import images
-from msrgan.datasets.localisation import class_index
+from msrgan.datasets.listing import list_files
+from msrgan.datasets.records import Record
 from msrgan.datasets.tally import Tally
 from msrgan.tables import rows
 
+# What a colour shows: microtubules, the protein of interest, the nucleus, the endoplasmic reticulum.
 COLOURS = ("red", "green", "blue", "yellow")
-SUFFIXES = (".png", ".tif", ".tiff")
-# The level from which a colour is seen: microtubules, nucleus, protein, endoplasmic reticulum.
-FIRST_LEVEL = {"red": 1, "blue": 2, "green": 3, "yellow": 4}
-CLASSES = (
-    "Nucleoplasm",
-    "Nuclear membrane",
-    "Nucleoli",
-    "Nucleoli fibrillar center",
-    "Nuclear speckles",
-    "Nuclear bodies",
-    "Endoplasmic reticulum",
-    "Golgi apparatus",
-    "Peroxisomes",
-    "Endosomes",
-    "Lysosomes",
-    "Intermediate filaments",
-    "Actin filaments",
-    "Focal adhesion sites",
-    "Microtubules",
-    "Microtubule ends",
-    "Cytokinetic bridge",
-    "Mitotic spindle",
-    "Microtubule organizing center",
-    "Centrosome",
-    "Lipid droplets",
-    "Plasma membrane",
-    "Cell junctions",
-    "Mitochondria",
-    "Aggresome",
-    "Cytosol",
-    "Cytoplasmic bodies",
-    "Rods & rings",
+
+
+class DepthConfig(tfds.core.BuilderConfig):
+    """Bit depth of the raw files, which is kept."""
+
+    def __init__(self, *, dtype: type, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.dtype = dtype
+
+
+DEPTHS = (
+    DepthConfig(name="8bit", dtype=np.uint8, description="8-bit files"),
+    DepthConfig(name="16bit", dtype=np.uint16, description="16-bit files"),
 )
 
 
-class Record(NamedTuple):
-    """An image before it is read.
+class Layout(NamedTuple):
+    """How a set names its files and its table.
 
     Attributes:
-        id: its name in the table.
-        classes: indices into `CLASSES`, rising, at least one.
-        paths: of its channels, in the order of `COLOURS`.
+        colours: the channels of a field, in the order of the image; a file is named `<field>_<colour><suffix>`.
+        suffixes: of these files, in lower case; `.gz` files are unpacked.
+        columns: of the table: the id, and the classes.
+        classes: reads the label of a row from its cell; a ValueError if it is none.
+        id_of: field -> its id in the table.
     """
 
-    id: str
-    classes: tuple[int, ...]
-    paths: tuple[Path, ...]
+    colours: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    columns: tuple[str, str]
+    classes: Callable[[str], Any]
+    id_of: Callable[[str], str]
 
 
-def compose(image: tf.Tensor, level: int | tf.Tensor) -> tf.Tensor:
-    """Show the first structures of an image in their colours, as real-time SRGAN does (arXiv 2010.04634).
-
-    Level 1 shows the microtubules in red, 2 adds the nucleus in blue, 3 the protein in green, 4 the endoplasmic
-    reticulum in yellow, which is red and green in equal parts: R = red + yellow, G = green + yellow, B = blue. Sums
-    are of whole numbers, so nothing is rounded; they saturate at the largest value of the type.
+def list_fields(folder: Path, table: Path, layout: Layout, tally: Tally) -> list[Record]:
+    """List the fields that have all their channels and a label in the table; their group is their id.
 
     Args:
-        image: uint8 or uint16 (..., H, W, 4), channels as `COLOURS`.
-        level: 1 to 4, a number or a scalar tensor.
+        folder: of the channels, at any depth.
+        table: of the classes.
+        layout: how they are named.
+        tally: told of what is left out. Its `total` is set: fields, and ids of the table without one.
 
-    Returns:
-        RGB of the type of `image`, (..., H, W, 3).
+    Raises:
+        ValueError: the table cannot be read or lacks its columns, or no field is left.
     """
-    image = tf.convert_to_tensor(image)
-    seen = tf.cast(level, tf.int32) >= tf.constant([FIRST_LEVEL[colour] for colour in COLOURS])
-    planes = tf.where(seen, tf.cast(image, tf.int32), 0)
-    rgb = planes[..., :3] + planes[..., 3:] * tf.constant([1, 1, 0])
-    return tf.cast(tf.minimum(rgb, image.dtype.max), image.dtype)
+    labels, ids = _read_labels(table, layout, tally)
+    fields = _channels(folder, layout, tally)
+    records = []
+    for field, channels in fields.items():
+        try:
+            records.append(_record(field, channels, labels, layout))
+        except ValueError as error:
+            tally.skip(f"{field}: {error}")
+    # A part of the set may have been downloaded; its test images have no classes.
+    absent = sorted(ids - {layout.id_of(field) for field in fields})
+    for name in absent:
+        tally.skip(f"{name} ({table.name}): it has no files")
+    tally.total = len(fields) + len(absent)
+    if not records:
+        raise ValueError(
+            f"{folder} has no field with all of {', '.join(layout.colours)} ({' or '.join(layout.suffixes)}) and a "
+            f"class in {table.name}. Received: {len(fields)} fields, {len(ids)} ids in the table.{tally.why()}"
+        )
+    return records
 
 
-def merge(paths: tuple[Path, ...]) -> np.ndarray:
-    """Read the channels of an image, uint8, uint16 or float32 (H, W, 4), as stored.
+def merge(paths: Sequence[Path]) -> np.ndarray:
+    """Read the channels of a field as one image, uint8, uint16 or float32 (H, W, C), as stored.
 
     Raises:
         ValueError: naming the file, if it cannot be read, is no grey image, or differs in size or depth.
     """
-    planes = [images.read(path) for path in paths]
+    planes = [_plane(path) for path in paths]
     for path, plane in zip(paths, planes, strict=True):
-        if plane.shape[-1] != 1:
-            raise ValueError(f"{path} has {plane.shape[-1]} different planes. A channel is one grey image.")
         if (plane.shape, plane.dtype) != (planes[0].shape, planes[0].dtype):
-            sizes = [f"{p.shape[0]}x{p.shape[1]} {p.dtype}" for p in (plane, planes[0])]
-            raise ValueError(f"{path} is {sizes[0]}, {paths[0].name} is {sizes[1]}. Channels must match.")
-    return np.concatenate(planes, axis=-1)
+            one, other = (f"{p.shape[0]}x{p.shape[1]} {p.dtype}" for p in (plane, planes[0]))
+            raise ValueError(f"{path} is {one}, {paths[0].name} is {other}. Channels must match.")
+    return np.dstack(planes)
 
 
-def find(folder: Path, tally: Tally) -> tuple[list[Record], int]:
-    """Collect the images of the challenge: the rows of train.csv that have all four channels and known classes.
+def class_index(text: str, classes: Sequence[str]) -> int:
+    """Return the index of a class that is given as its name or its index; a ValueError for any other."""
+    if text in classes:
+        return classes.index(text)
+    if text.isascii() and text.isdigit() and int(text) < len(classes):
+        return int(text)
+    raise ValueError(f"{text!r} is none of the {len(classes)} classes, a name or a number from 0 on")
 
-    Args:
-        folder: with train.csv and the channels, at any depth.
-        tally: told of what is left out, and why.
 
-    Returns:
-        The images, and the number of all that there are: ids in the table or in the names of files.
+def _plane(path):
+    data = path.read_bytes()
+    try:
+        data = gzip.decompress(data) if path.suffix.lower() == ".gz" else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise images.UnreadableImageError(f"{path}: cannot be unpacked ({error})") from error
+    image = images.decode(data, path)
+    # Some exports hold a grey channel in its colour: the other planes are empty.
+    seen = [plane for plane in np.moveaxis(image, -1, 0) if plane.any()] or [image[..., 0]]
+    if any((plane != seen[0]).any() for plane in seen):
+        raise ValueError(f"{path} has {image.shape[-1]} different planes. A channel is one grey image.")
+    return seen[0]
 
-    Raises:
-        FileNotFoundError: there is no train.csv, or more than one.
-        ValueError: it cannot be read or lacks its columns, or there is no image at all.
-    """
-    files, tables = _list(folder)
-    if len(tables) != 1:
-        raise FileNotFoundError(
-            f"{folder} must hold one train.csv of Id,Target and the channels <id>_<colour>.png or .tif. "
-            f"Received: {len(tables)} files train.csv. See `--manual-dir` in the README."
-        )
-    (table,) = tables
-    records, seen, absent = [], set(), []
-    for line, row in rows(table, ("Id", "Target")):
-        name = row["Id"].strip()
+
+def _channels(folder, layout, tally):
+    """Return {field: {colour: paths}}; of a file and its packed form, the file."""
+    paths = list_files(folder, layout.suffixes, skip=tally.skip)
+    unpacked = {path for path in paths if path.suffix.lower() != ".gz"}
+    fields = defaultdict(lambda: defaultdict(list))
+    for path in paths:
+        if path not in unpacked and path.with_suffix("") in unpacked:
+            continue
+        suffix = max((s for s in layout.suffixes if path.name.lower().endswith(s)), key=len)
+        field, _, colour = path.name[: -len(suffix)].rpartition("_")
+        if colour.lower() in layout.colours:
+            fields[field][colour.lower()].append(path)
+    return fields
+
+
+def _record(field, channels, labels, layout):
+    name = layout.id_of(field)
+    if name not in labels:
+        raise ValueError(f"its id {name} has no class in the table")
+    missing = [colour for colour in layout.colours if colour not in channels]
+    if missing:
+        raise ValueError(f"no {' and no '.join(missing)} channel")
+    for colour in layout.colours:
+        if len(channels[colour]) > 1:
+            raise ValueError(f"more than one {colour} channel: {' and '.join(map(str, channels[colour]))}")
+    paths = tuple(channels[colour][0] for colour in layout.colours)
+    return Record(id=field, group=name, paths=paths, label=labels[name])
+
+
+def _read_labels(table, layout, tally):
+    """Return {id: label} of the rows that are good, and the ids of all rows."""
+    labels, ids = {}, set()
+    of_id, of_classes = layout.columns
+    for line, row in rows(table, layout.columns):
+        name = layout.id_of(row[of_id].strip())
         try:
             if not name:
                 raise ValueError("it has no id")
-            if name in seen:
-                raise ValueError("its id occurs before")
-            seen.add(name)
-            classes = parse_classes(_target(row))
-            if name not in files:
-                absent.append(name)
-                continue
-            records.append(Record(name, classes, _channels(files[name])))
+            ids.add(name)
+            label = layout.classes(_one_cell(row, of_classes))
+            if labels.setdefault(name, label) != label:
+                raise ValueError(f"its id {name} has another class before")
         except ValueError as error:
-            tally.skip(f"{name or 'a row'} ({table.name}, line {line}): {error}")
-    # A part of the set may have been downloaded; its test images have no classes.
-    for name in absent:
-        tally.skip(f"{name} ({table.name}): it has no files")
-    for name in sorted(set(files) - seen):
-        tally.skip(f"{name}: it has no row in {table.name}")
-    if not records:
-        raise ValueError(
-            f"{folder} has no image with all of {', '.join(COLOURS)} (<id>_<colour>.png or .tif) and a class in "
-            f"{table}. Received: {len(files)} ids with files, {len(seen)} in the table.{tally.why()}"
-        )
-    return records, len(seen | set(files))
+            tally.skip(f"{row[of_id].strip() or 'a row'} ({table.name}, line {line}): {error}")
+    return labels, ids
 
 
-def parse_classes(target: str) -> tuple[int, ...]:
-    """Read the classes of an image: indices between spaces, or indices or names between | or ;.
-
-    Raises:
-        ValueError: there is none, or an unknown one.
-    """
-    parts = [part.strip() for part in re.split(r"[|;]", target)]
-    if len(parts) == 1 and parts[0] not in CLASSES:
-        parts = target.split()
-    if not any(parts):
-        raise ValueError("it has no class")
-    return tuple(sorted({class_index(part, CLASSES) for part in parts}))
-
-
-def rarest(records: list[Record]) -> Callable[[Record], int]:
-    """Return the function from an image to that class of it which the fewest of these images have."""
-    count = Counter(label for record in records for label in record.classes)
-    return lambda record: min(record.classes, key=lambda label: (count[label], label))
-
-
-def _list(folder):
-    """Return {id: {colour: paths}} and the tables below a folder."""
-    files, tables = defaultdict(lambda: defaultdict(list)), []
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            if name == "train.csv":
-                tables.append(Path(parent, name))
-            field, _, colour = Path(name).stem.rpartition("_")
-            hidden = name.startswith(".")
-            if colour in COLOURS and Path(name).suffix.lower() in SUFFIXES and not hidden:
-                files[field][colour].append(Path(parent, name))
-    return files, tables
-
-
-def _channels(found):
-    missing = [colour for colour in COLOURS if colour not in found]
-    if missing:
-        raise ValueError(f"no {' and no '.join(missing)} channel")
-    for colour in COLOURS:
-        if len(found[colour]) > 1:
-            raise ValueError(f"more than one {colour} channel: {' and '.join(map(str, found[colour]))}")
-    return tuple(found[colour][0] for colour in COLOURS)
-
-
-def _target(row):
+def _one_cell(row, column):
     """Return the classes of a row, which must be in one cell."""
     if row[None]:
         raise ValueError(f"more cells than columns, {row[None]}. Several classes stand between spaces")
-    return row["Target"]
+    if not row[column].strip():
+        raise ValueError("it has no class")
+    return row[column].strip()

@@ -1,24 +1,57 @@
 """Human Protein Atlas image classification challenge (Kaggle 2018): four channels, 28 localisation classes."""
 
-from functools import partial
-from operator import attrgetter
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from msrgan.datasets import beam as beams
-from msrgan.datasets.atlas import CLASSES, COLOURS, compose, find, merge, rarest
-from msrgan.datasets.depth import DEPTHS, check_depth
-from msrgan.datasets.splits import check_filled, three_ways
-from msrgan.datasets.tally import Tallied
+from msrgan.datasets import atlas
+from msrgan.datasets.beam import Example
+from msrgan.datasets.builder import Builder
+from msrgan.datasets.hpa.levels import compose, random_level
+from msrgan.datasets.listing import list_files
+from msrgan.datasets.records import Record
+from msrgan.datasets.tally import Tally
 
+CLASSES = (
+    "Nucleoplasm",
+    "Nuclear membrane",
+    "Nucleoli",
+    "Nucleoli fibrillar center",
+    "Nuclear speckles",
+    "Nuclear bodies",
+    "Endoplasmic reticulum",
+    "Golgi apparatus",
+    "Peroxisomes",
+    "Endosomes",
+    "Lysosomes",
+    "Intermediate filaments",
+    "Actin filaments",
+    "Focal adhesion sites",
+    "Microtubules",
+    "Microtubule ends",
+    "Cytokinetic bridge",
+    "Mitotic spindle",
+    "Microtubule organizing center",
+    "Centrosome",
+    "Lipid droplets",
+    "Plasma membrane",
+    "Cell junctions",
+    "Mitochondria",
+    "Aggresome",
+    "Cytosol",
+    "Cytoplasmic bodies",
+    "Rods & rings",
+)
 LEVELS = ("none", "1", "2", "3", "4", "random")
 LABELS = ("all", "single")
 
 
-class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
+class Hpa(Builder):
     """The data of real-time SRGAN for microscopy (arXiv 2010.04634).
 
     One copy is prepared, of the channels and all classes of an image; level and labels are made of it on reading.
@@ -33,35 +66,25 @@ class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = list(DEPTHS)
+    BUILDER_CONFIGS = list(atlas.DEPTHS)
     OPTIONS = {"level": "none", "seed": 0, "labels": "all", "beam": "off"}
-    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Put into the manual directory, or any folder below it, train.csv with the columns `Id,Target` (Target: the
-    indices of the classes between spaces) and the channels `<id>_<colour>.png` or `.tif`, colour red (microtubules),
-    green (protein), blue (nucleus) or yellow (endoplasmic reticulum): the unpacked files of
-    `kaggle competitions download -c human-protein-atlas-image-classification`,
-    https://www.kaggle.com/c/human-protein-atlas-image-classification.
-    """
 
-    def __init__(self, *, level="none", seed=0, labels="all", **kwargs):
-        for name, value, known in (("level", level, LEVELS), ("labels", labels, LABELS)):
-            if value not in known:
-                raise ValueError(f"The option {name} of hpa is one of {', '.join(known)}. Received: {value}.")
-        self._level, self._seed, self._labels = level, seed, labels
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
+        for name, known in (("level", LEVELS), ("labels", LABELS)):
+            if self.options[name] not in known:
+                raise ValueError(
+                    f"The option {name} of hpa is one of {', '.join(known)}. Received: {self.options[name]}."
+                )
 
     def _info(self):
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                "Immunofluorescence fields of the Human Protein Atlas, channels red (microtubules), green (protein of "
-                "interest), blue (nucleus) and yellow (endoplasmic reticulum), with one or more of 28 protein "
-                "localisations. The ids tell nothing of plate or well: every image is a group of its own."
-            ),
+        return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
                     "id": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(None, None, len(COLOURS)), dtype=self.builder_config.dtype),
+                    "image": tfds.features.Image(
+                        shape=(None, None, len(atlas.COLOURS)), dtype=self.builder_config.dtype
+                    ),
                     "label": tfds.features.Sequence(tfds.features.ClassLabel(names=CLASSES)),
                     "group": tfds.features.Text(),
                 }
@@ -72,70 +95,77 @@ class Hpa(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
                 "Human Protein Atlas images: see https://www.proteinatlas.org/about/licence; "
                 "challenge data: the rules of the challenge."
             ),
-            citation="""@article{ouyang2019analysis,
-  title={Analysis of the Human Protein Atlas Image Classification competition},
-  author={Ouyang, Wei and others},
-  journal={Nature Methods},
-  volume={16},
-  pages={1254--1261},
-  year={2019}
-}""",
         )
 
-    def _split_generators(self, dl_manager):
-        folder = Path(dl_manager.manual_dir)
-        records, self._tally.found = find(folder, self._tally)
-        splits = three_ways(records, label=rarest(records), group=attrgetter("id"))
-        self._check(folder, splits)
-        return {name: self._generate_examples(part) for name, part in splits.items()}
+    def records(self, folder: Path, tally: Tally) -> list[Record]:
+        """List the rows of train.csv that have all four channels and known classes."""
+        tables = [path for path in list_files(folder, (".csv",), skip=tally.skip) if path.name == "train.csv"]
+        if len(tables) != 1:
+            raise FileNotFoundError(
+                f"{folder} must hold one train.csv of Id,Target and the channels <id>_<colour>.png or .tif. "
+                f"Received: {len(tables)} files train.csv. See `msrgan datasets hpa`."
+            )
+        layout = atlas.Layout(atlas.COLOURS, (".png", ".tif", ".tiff"), ("Id", "Target"), parse_classes, str)
+        return atlas.list_fields(folder, tables[0], layout, tally)
 
-    def _check(self, folder, splits):
-        """Refuse before anything is written what would fail at the end of a long preparation."""
-        samples = {name: self._tally.first(_depth, part) for name, part in splits.items()}
-        remedy = f"At least one class needs three images.{self._tally.why()}"
-        check_filled(samples, f"{folder} has too few readable images", remedy)
-        for path, dtype in samples.values():
-            check_depth(self, path, dtype)
+    def label(self, records: Sequence[Record]) -> Callable[[Record], int]:
+        """Return the function from an image to that class of it which the fewest of these images have."""
+        count = Counter(label for record in records for label in record.label)
+        return lambda record: min(record.label, key=lambda label: (count[label], label))
 
-    def _generate_examples(self, records):
-        make = partial(_examples_of, dtype=np.dtype(self.builder_config.dtype), skip=self._tally.skip)
-        return beams.examples(records, make, beam=self._beam)
+    def reader(self) -> Callable[[Record], Iterator[Example]]:
+        """Return the function that reads the four channels of an image."""
+        return read
 
-    def _as_dataset(self, *args, **kwargs):
-        # Called by `as_dataset`, before it batches and picks the supervised keys.
-        examples = super()._as_dataset(*args, **kwargs)
-        if self._labels == "single":
-            examples = examples.filter(lambda example: tf.size(example["label"]) == 1)
-        return examples.map(self._presented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    def as_dataset(
+        self, split: Any = None, *, batch_size: int | None = None, as_supervised: bool = False, **kwargs: Any
+    ) -> Any:
+        """Read splits as TFDS does, every image at its level."""
+        whole = batch_size == -1  # of a split, as tensors
 
-    def _presented(self, example):
-        label, image = example["label"], example["image"]
-        if self._labels == "single":
+        def finish(examples):
+            if self.options["labels"] == "single":
+                examples = examples.filter(lambda example: tf.size(example["label"]) == 1)
+            examples = examples.map(self._present, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            if batch_size:
+                examples = examples.padded_batch(self.info.splits.total_num_examples if whole else batch_size)
+            if as_supervised:
+                examples = examples.map(lambda example: tuple(example[key] for key in self.info.supervised_keys))
+            return examples.get_single_element() if whole else examples.prefetch(tf.data.AUTOTUNE)
+
+        return tf.nest.map_structure(finish, super().as_dataset(split, **kwargs))
+
+    def _present(self, example):
+        label, image, level = example["label"], example["image"], self.options["level"]
+        if self.options["labels"] == "single":
             label = label[0]
         else:
             label = tf.reduce_sum(tf.one_hot(label, len(CLASSES), dtype=tf.int64), axis=0)
-        if self._level == "random":
-            image = compose(image, random_level(example["id"], self._seed))
-        elif self._level != "none":
-            image = compose(image, int(self._level))
+        if level == "random":
+            image = compose(image, random_level(example["id"], self.options["seed"]))
+        elif level != "none":
+            image = compose(image, int(level))
         return example | {"image": image, "label": label}
 
 
-def random_level(name: tf.Tensor, seed: int) -> tf.Tensor:
-    """Draw a level from 1 to 4, an int32 scalar: a pure function of the name of an image and the seed."""
-    return 1 + tf.cast(tf.strings.to_hash_bucket_strong(name, 4, key=[seed, 0]), tf.int32)
+def read(record: Record) -> Iterator[Example]:
+    """Read the four channels of an image, with the indices of its classes."""
+    image = atlas.merge(record.paths)
+    yield record.id, {"id": record.id, "image": image, "label": list(record.label), "group": record.group}
 
 
-def _examples_of(record, *, dtype, skip):
-    try:
-        image = merge(record.paths)
-        if image.dtype != dtype:
-            raise ValueError(f"{record.paths[0]} has {image.dtype} pixels, others have {dtype}")
-    except ValueError as error:
-        skip(f"{record.id}: {error}")
-        return
-    yield record.id, {"id": record.id, "image": image, "label": list(record.classes), "group": record.id}
+def parse_classes(target: str) -> tuple[int, ...]:
+    """Read the classes of an image: indices between spaces, or indices or names between | or ;.
 
+    Returns:
+        Indices into `CLASSES`, rising, at least one.
 
-def _depth(record):
-    return record.paths[0], merge(record.paths).dtype
+    Raises:
+        ValueError: there is none, or an unknown one.
+    """
+    parts = [part.strip() for part in re.split(r"[|;]", target)]
+    if len(parts) == 1 and parts[0] not in CLASSES:
+        parts = target.split()
+    if not any(parts):
+        raise ValueError("it has no class")
+    return tuple(sorted({atlas.class_index(part, CLASSES) for part in parts}))

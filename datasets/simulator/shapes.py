@@ -51,7 +51,7 @@ class Geometry(NamedTuple):
         outside: float32 distance to the nearest nucleus, 0 inside the nuclei.
         inside: float32 distance to the border of the nucleus, 0 outside the nuclei.
         height: float32 in [0, 1], thickness of the cytoplasm: low at the rim, high around the nucleus.
-        centres: complex128 (n,), the middle of each nucleus; those beyond the border of the field are kept.
+        centres: complex128 (n,), the middle of each nucleus; nuclei beyond the border of the field are kept.
         axes: complex128 (n,), unit vectors along the long axis of each cell.
         radii: float64 (n,), nucleus radii.
     """
@@ -206,12 +206,12 @@ def _nearest(scores, size):
 
 def _span(inside):
     """The slice from the first to the last True, a little wider; one that is never empty."""
-    found = np.flatnonzero(inside)
-    return slice(max(found[0] - 2, 0), found[-1] + 3) if len(found) else slice(0, 1)
+    places = np.flatnonzero(inside)
+    return slice(max(places[0] - 2, 0), places[-1] + 3) if len(places) else slice(0, 1)
 
 
 def _seen_first(cells, nuclei):
-    """Numbers (from 0) of the shapes that the camera sees, those with a visible nucleus first."""
+    """Numbers (from 0) of the shapes that the camera sees, the ones with a visible nucleus first."""
     seen, with_nucleus = (np.unique(on_camera(labels)) for labels in (cells, nuclei))
     seen = seen[seen > 0]
     return seen[np.argsort(~np.isin(seen, with_nucleus), kind="stable")] - 1

@@ -1,29 +1,25 @@
 """Tissue: large images, screenshots of slides or whole slides, cut into tiles."""
 
 import dataclasses
-import sys
+from collections.abc import Callable, Iterator
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.utils import tqdm_utils
 
-from msrgan.datasets import beam as beams
-from msrgan.datasets.splits import check_filled, named_splits, split_of, three_ways
-from msrgan.datasets.tally import Tallied
+from msrgan import messages
+from msrgan.datasets.beam import Example
+from msrgan.datasets.builder import Builder
+from msrgan.datasets.records import Record
+from msrgan.datasets.splits import check_all_named, named_by
+from msrgan.datasets.tally import Tally
 from msrgan.datasets.tissue.slides import list_sources, tiles
 
-
-class Source(NamedTuple):
-    """One image or slide: its file, its path below the folder, what a split never cuts, the split or None."""
-
-    path: Path
-    name: str
-    group: str
-    split: str | None
+# What two prepared copies differ by.
+CUT = ("tile", "stride", "background", "level", "bits")
 
 
 @dataclasses.dataclass(eq=False)
@@ -38,11 +34,11 @@ class TissueConfig(tfds.core.BuilderConfig):
 
     @property
     def options(self) -> dict[str, float]:
-        """What two prepared copies differ by."""
-        return {name: getattr(self, name) for name in ("tile", "stride", "background", "level", "bits")}
+        """Return how tiles are cut."""
+        return {name: getattr(self, name) for name in CUT}
 
 
-class Tissue(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
+class Tissue(Builder):
     """Tiles of tissue from your own large images, screenshots or whole slides, split by source.
 
     Args:
@@ -70,34 +66,20 @@ class Tissue(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
         ),
     ]
     OPTIONS = {"tile": 192, "stride": 0, "background": 0.8, "level": 0, "bits": 8, "beam": "off"}
-    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-    Put large images or screenshots (PNG, JPEG, BMP, TIFF) into the manual directory, at any depth;
-    with `pip install 'msrgan[slides]'` also whole slides (.svs, .ndpi, .scn, pyramidal .tif). Every
-    file is a source of its own; files that show the same slide go into one folder, which is then one
-    source. Folders train, val and test at the top are the splits; without, 15 % of the sources each are
-    held out for validation and test, which needs three sources or more. The lineage's images are 25
-    screenshots of the Bio-Atlas, http://bio-atlas.psu.edu/human/index.php; free slides:
-    https://openslide.cs.cmu.edu/download/openslide-testdata.
-    """
+    NEEDS = (
+        "sources that hold tiles",
+        "A split by source, which is an image or a folder of one slide, needs three, or folders train, val and test.",
+    )
 
-    def __init__(self, *, config=None, tile=192, stride=0, background=0.8, level=0, bits=8, **kwargs):
-        if not isinstance(config, TissueConfig):
-            config = _configuration(config, tile, stride, background, level, bits)
-        super().__init__(config=config, **kwargs)
+    def configuration(self, config: Any) -> TissueConfig:
+        """Return the configuration of the options, one with a name if there is one."""
+        if isinstance(config, TissueConfig):
+            return config
+        return _configuration(config, **{name: self.options[name] for name in CUT})
 
     def _info(self):
         cut = self.builder_config
-        return tfds.core.DatasetInfo(
-            builder=self,
-            description=(
-                f"Tiles of {cut.tile}x{cut.tile} pixels, every {cut.stride} pixels, from large images of tissue. A "
-                f"tile is left out if more than {cut.background:g} of it is background: bright and colourless, that "
-                "is every channel at 0.8 of the full scale or more and at most 0.1 of it apart. Splits are made of "
-                "whole sources before they are cut: tiles of one source overlap and look alike.\n\n"
-                "Options: tile and stride in pixels (stride 0: the tile's side, or that of the configuration); "
-                "background, the fraction above which a tile is left out (1 keeps all); level of whole slides, 0 the "
-                "largest; bits, 8 or 16; beam, on to prepare through Apache Beam."
-            ),
+        return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
                     "id": tfds.features.Text(),
@@ -110,73 +92,61 @@ class Tissue(Tallied, beams.WithBeam, tfds.core.GeneratorBasedBuilder):
             ),
             homepage="http://bio-atlas.psu.edu/human/index.php",
             license="That of your own images; for the Bio-Atlas see its site.",
-            citation="""@misc{bioatlas,
-  title={Bio-Atlas},
-  author={{Penn State University}},
-  howpublished={http://bio-atlas.psu.edu}
-}""",
         )
 
-    def _split_generators(self, dl_manager):
-        folder = Path(dl_manager.manual_dir)
-        sources = _sources(folder)
-        usable = self._usable(sources)
-        unused = {source.split for source in sources} - named_splits(usable)
-        for name in sorted(unused & {"validation", "test"}):
-            print(
-                f"warning: no image in the {name} folder of {folder} can be used: {name} is held out of train",
-                file=sys.stderr,
-            )
-        splits = three_ways(usable, label=lambda source: None, group=attrgetter("group"), named=attrgetter("split"))
-        check_filled(
-            splits,
-            f"{folder} has too few sources that hold tiles",
-            "A split by source, which is an image or a folder of one slide, needs three, or folders train, val and "
-            f"test. Received: {len({source.group for source in usable})}. Add images.{self._tally.why()}",
-        )
-        return {name: self._generate_examples(part) for name, part in splits.items()}
-
-    def _usable(self, sources):
-        """Open every source as far as its first tile, so that only those with tiles are split."""
+    def records(self, folder: Path, tally: Tally) -> list[Record]:
+        """List the sources that hold a tile: each is opened as far as its first."""
+        sources = [_source(path, folder) for path in list_sources(folder, skip=tally.skip)]
         usable = []
         for source in tqdm_utils.tqdm(sources, desc="Opening sources", unit=" sources", leave=False):
             try:
-                first = next(self._cut(source.path), None)
-                if first is None:
-                    raise ValueError(f"{source.path}: all of its tiles are background")
-                channels = first[-1].shape[-1]
-                if channels > 4:
-                    raise ValueError(f"{source.path}: a tile has 1 to 4 channels. Received: {channels}")
+                dtype = self._first_tile(source).dtype
             except ValueError as error:
-                self._tally.skip(error)
+                tally.skip(error)
                 continue
-            if first[-1].dtype.itemsize * 8 > self.builder_config.bits:
-                raise ValueError(f"{source.path} has 16-bit pixels, this copy of tissue has not. Use tissue:bits=16.")
+            if dtype.itemsize * 8 > self.builder_config.bits:
+                raise ValueError(
+                    f"{source.paths[0]} has 16-bit pixels, this copy of tissue has not. Use tissue:bits=16."
+                )
             usable.append(source)
+        unused = {source.split for source in sources} - check_all_named(usable)
+        for name in sorted(unused & {"validation", "test"}):
+            messages.warn(f"no image in the {name} folder of {folder} can be used: {name} is held out of train")
         return usable
+
+    def reader(self) -> Callable[[Record], Iterator[Example]]:
+        """Return the function that cuts a source into tiles."""
+        return partial(_read, cut=self._cut, dtype=self._dtype)
+
+    def _first_tile(self, source):
+        (path,) = source.paths
+        first = next(self._cut(path), None)
+        if first is None:
+            raise ValueError(f"{path}: all of its tiles are background")
+        channels = first[-1].shape[-1]
+        if channels > 4:
+            raise ValueError(f"{path}: a tile has 1 to 4 channels. Received: {channels}")
+        return first[-1]
 
     @property
     def _cut(self):
-        cut = self.builder_config
-        return partial(tiles, tile=cut.tile, stride=cut.stride, background=cut.background, level=cut.level)
-
-    def _generate_examples(self, sources):
-        dtype = self.info.features["image"].np_dtype
-        make = partial(_examples_of, cut=self._cut, dtype=dtype, skip=self._tally.skip)
-        return beams.examples(sources, make, beam=self._beam)
+        options = self.builder_config.options
+        return partial(tiles, **{name: options[name] for name in CUT if name != "bits"})
 
 
-def _examples_of(source, *, cut, dtype, skip):
+def _read(source, *, cut, dtype):
+    (path,) = source.paths
     try:
-        for top, left, tile in cut(source.path):
-            name = f"{source.name}_y{top:04d}_x{left:04d}"
-            yield name, {"id": name, "image": tile.astype(dtype), "group": source.group}
+        for top, left, tile in cut(path):
+            name = f"{source.id}_y{top:04d}_x{left:04d}"
+            deeper = tile.astype(dtype) if np.can_cast(tile.dtype, dtype) else tile
+            yield name, {"id": name, "image": deeper, "group": source.group}
     except ValueError as error:
-        skip(f"{error}; the tiles above are kept")
+        raise ValueError(f"{error}; the tiles above are kept") from error
 
 
 def _configuration(name, tile, stride, background, level, bits):
-    """Make the configuration of these options, or find it among those that have a name."""
+    """Return the configuration of these options, one with a name if there is one."""
     if min(tile, 1 + stride, 1 + level) < 1 or bits not in (8, 16) or not 0 <= background <= 1:
         raise ValueError(
             "tissue takes tile >= 1, stride >= 0 (0: the tile), level >= 0, background from 0 to 1 and bits 8 or 16. "
@@ -193,17 +163,14 @@ def _configuration(name, tile, stride, background, level, bits):
     options = {"tile": tile, "stride": stride or tile, "background": background, "level": level, "bits": bits}
     same = next((config for config in known.values() if config.options == options), None)
     made = "tile{tile}_stride{stride}_background{background:g}_level{level}_{bits}bit".format(**options)
-    return same or TissueConfig(name=made, **options)
+    description = f"Tiles of {tile}x{tile} pixels, every {options['stride']} pixels."
+    return same or TissueConfig(name=made, description=description, **options)
 
 
-def _sources(folder):
-    sources = []
-    for path in list_sources(folder):
-        parts = path.relative_to(folder).parts
-        split = split_of(path, folder)
-        # One folder a slide, else one file; but `images` is the one beside `labels`, no slide.
-        start = int(split is not None)
-        start += parts[start].lower() == "images"
-        group = parts[: start + 1]
-        sources.append(Source(path, "/".join(parts), "/".join(group), split))
-    return sources
+def _source(path, folder):
+    parts = path.relative_to(folder).parts
+    split = named_by(path, folder)
+    # One folder a slide, else one file; but `images` is the one beside `labels`, no slide.
+    start = int(split is not None)
+    start += parts[start].lower() == "images"
+    return Record("/".join(parts), "/".join(parts[: start + 1]), (path,), split=split)

@@ -1,30 +1,26 @@
 """Prepared copies: what is said of damaged ones, and what a preparation leaves behind."""
 
+import json
 import os
 import shutil
+import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from test_brain_tumor import cjdata, write_5
 
 from msrgan import cli, datasets
-from msrgan.datasets import catalog
+from msrgan.datasets import catalog, copies
+from msrgan.datasets.brain_tumor import matlab
 
 TRAIN = "brain_tumor-train.tfrecord-00000-of-00001"
 
 
 @pytest.fixture
-def raw(tmp_path):
-    for k in range(5):
-        write_5(tmp_path / "raw" / f"{k}.mat", cjdata(patient=f"P{k}"))
-    return tmp_path / "raw"
-
-
-@pytest.fixture
-def copy(raw, tmp_path):
+def copy(few_slices_prepared, tmp_path):
     """The folder of a prepared copy in `tmp_path`/tfds."""
-    prepare(raw, tmp_path / "tfds")
+    shutil.copytree(few_slices_prepared, tmp_path / "tfds")
     return tmp_path / "tfds" / "brain_tumor" / "all" / "1.0.0"
 
 
@@ -59,18 +55,31 @@ def test_a_damaged_copy_is_named(copy, tmp_path, file, damage, reason, capsys):
     assert f"{copy}: damaged; delete it and prepare it again" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_copy_without_its_description_is_damaged(raw, copy, tmp_path):
+def test_a_copy_without_its_description_is_damaged(few_slices, copy, tmp_path):
     (copy / "dataset_info.json").unlink()
     with pytest.raises(ValueError, match=f"^{copy} must be a whole .* Received: no dataset_info.json. Delete it"):
-        prepare(raw, tmp_path / "tfds")
+        prepare(few_slices, tmp_path / "tfds")
 
 
-def test_a_preparation_says_one_line(raw, tmp_path, capsys):
-    prepare(raw, tmp_path / "tfds")
-    assert capsys.readouterr().out == f"preparing brain_tumor in {tmp_path}/tfds/brain_tumor/all/1.0.0\n"
+def test_a_preparation_says_where_and_how_much(few_slices, tmp_path, said, capsys):
+    prepare(few_slices, tmp_path / "tfds")
+    assert said.messages == [
+        f"preparing brain_tumor in {tmp_path}/tfds/brain_tumor/all/1.0.0",
+        "brain_tumor: 5 examples prepared, 0 raw images skipped",
+    ]
+    assert capsys.readouterr().out == ""
+    copy = tmp_path / "tfds" / "brain_tumor" / "all" / "1.0.0"
+    assert sorted(path.name for path in copy.iterdir() if "tfrecord" not in path.name) == [
+        "LICENSE",
+        "dataset_info.json",
+        "features.json",
+        "label.labels.txt",
+    ]
+    prepare(few_slices, tmp_path / "tfds")
+    assert said.messages[2:] == [f"brain_tumor: using the prepared copy {copy}; its raw files are not read again"]
 
 
-def test_what_killed_preparations_left_is_removed_a_day_later(raw, copy, tmp_path):
+def test_what_killed_preparations_left_is_removed_a_day_later(few_slices, copy, tmp_path):
     left = {}
     for name, age in (("incomplete.old", 25), ("incomplete.new", 1)):
         left[name] = copy.parent / name
@@ -80,9 +89,62 @@ def test_what_killed_preparations_left_is_removed_a_day_later(raw, copy, tmp_pat
             os.utime(path, (time.time() - 3600 * age,) * 2)
     (left["incomplete.old"] / "part").rename(left["incomplete.old"] / "renamed")  # the folder is new, and so in use
     shutil.rmtree(copy)
-    prepare(raw, tmp_path / "tfds")
+    prepare(few_slices, tmp_path / "tfds")
     assert sorted(path.name for path in copy.parent.iterdir()) == ["1.0.0", "incomplete.new", "incomplete.old"]
     os.utime(left["incomplete.old"], (time.time() - 3600 * 25,) * 2)
     shutil.rmtree(copy)
-    prepare(raw, tmp_path / "tfds")
+    prepare(few_slices, tmp_path / "tfds")
     assert sorted(path.name for path in copy.parent.iterdir()) == ["1.0.0", "incomplete.new"]
+
+
+def a_dead_process():
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
+def test_what_a_dead_process_of_this_machine_left_is_removed_at_once(tmp_path):
+    dead, machine = a_dead_process(), copies._machine()
+    assert machine.startswith(socket.gethostname())
+    signatures = {
+        "dead": {"machine": machine, "process": dead},
+        "alive": {"machine": machine, "process": os.getpid()},
+        "elsewhere": {"machine": f"another {machine}", "process": dead},
+        "strange": {"machine": machine},
+    }
+    for name, signature in signatures.items():
+        (tmp_path / f"incomplete.{name}").mkdir()
+        (tmp_path / f"incomplete.{name}" / copies.PREPARER).write_text(json.dumps(signature))
+    (tmp_path / "incomplete.unsigned").mkdir()
+    (tmp_path / "incomplete.cut").mkdir()
+    (tmp_path / "incomplete.cut" / copies.PREPARER).write_text('{"machine"')
+    copies.remove_abandoned(tmp_path)
+    assert sorted(path.name.partition(".")[2] for path in tmp_path.iterdir()) == [
+        "alive",
+        "cut",
+        "elsewhere",
+        "strange",
+        "unsigned",
+    ]
+
+
+def test_a_killed_preparation_leaves_no_copy_and_goes_with_the_next(few_slices, tmp_path, monkeypatch):
+    folder = tmp_path / "brain_tumor" / "all"
+    read = matlab.read
+
+    def read_and_keep(path):
+        # What a process leaves that is killed now: TFDS removes its folder after any error.
+        for unfinished in folder.glob("incomplete.*_1.0.0"):
+            shutil.copytree(unfinished, folder / "incomplete.KILLED", dirs_exist_ok=True)
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(matlab, "read", read_and_keep)
+        prepare(few_slices, tmp_path)
+    signature = folder / "incomplete.KILLED" / copies.PREPARER
+    assert json.loads(signature.read_text()) == {"machine": copies._machine(), "process": os.getpid()}
+    assert list(catalog.prepared("brain_tumor", tmp_path)) == ["brain_tumor/all/1.0.0"]
+    shutil.rmtree(folder / "1.0.0")
+    assert catalog.prepared("brain_tumor", tmp_path) == {}
+    signature.write_text(signature.read_text().replace(str(os.getpid()), str(a_dead_process())))
+    prepare(few_slices, tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["1.0.0"]

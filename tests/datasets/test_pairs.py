@@ -102,7 +102,7 @@ def test_capital_folders(tmp_path):
     assert "lr" in read(tmp_path)["field0.png"]
 
 
-def test_images_without_a_partner_are_named_and_counted(folder, capsys):
+def test_images_without_a_partner_are_named_and_counted(folder, said):
     (folder / "lr" / "field3.png").unlink()
     (folder / "hr" / "field5.png").unlink()
     images.write(folder / "hr" / "field6.tif", blocky(6))
@@ -110,10 +110,10 @@ def test_images_without_a_partner_are_named_and_counted(folder, capsys):
         datasets.load(folder, "train")
     assert f"Received: 3 of {folder} without: " in str(error.value)
     assert "\n" not in str(error.value)
-    assert capsys.readouterr().err.splitlines() == [
-        f"warning: {folder}/lr/field5.png (no partner in hr/)",
-        f"warning: {folder}/hr/field3.png (no partner in lr/)",
-        f"warning: {folder}/hr/field6.tif (beside field6.png)",
+    assert said.messages == [
+        f"{folder}/lr/field5.png (no partner in hr/)",
+        f"{folder}/hr/field3.png (no partner in lr/)",
+        f"{folder}/hr/field6.tif (beside field6.png)",
     ]
 
 
@@ -173,15 +173,14 @@ def test_lr_and_hr_may_be_links_and_hold_the_split_folders(tmp_path):
     assert found == {"train": ["train/field0.png"], "validation": ["val/field1.png"], "test": ["test/field2.png"]}
 
 
-def test_a_damaged_file_drops_its_pair(folder, capsys):
+def test_a_damaged_file_drops_its_pair(folder, said):
     (folder / "lr" / "field3.png").write_bytes(b"nothing")
     for side, size, missing in (("lr", 16, 0), ("hr", 32, np.nan)):
         (folder / side / "field5.png").unlink()
         tifffile.imwrite(folder / side / "field5.tif", np.full((size, size), missing, np.float32))
     assert set(read(folder)) == {f"field{k}.png" for k in range(8) if k not in (3, 5)}
-    warnings = capsys.readouterr().err
-    assert f"warning: skipped {folder}/lr/field3.png: " in warnings
-    assert f"warning: skipped {folder}/hr/field5.tif: " in warnings
+    assert f"skipped {folder}/lr/field3.png: " in said.text
+    assert f"skipped {folder}/hr/field5.tif: " in said.text
 
 
 def test_pairs_have_no_labels(folder):
