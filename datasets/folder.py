@@ -35,7 +35,7 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     Returns:
         Dataset of {"id": path below `folder`, "image": (H, W, C)} and "label" if wanted, in an order that
         mixes the classes. The dtype is the widest of the files' (uint8, uint16 or float32), values as stored.
-        If an image of the folder has a label map, all have "mask", int32 (H, W), which is zero throughout where an
+        If an image of the folder has a label map, all have "mask", uint16 (H, W), which is zero throughout where an
         image has none, or one that cannot be read or has another size: that is warned of, and the image is kept, since
         its pixels are right.
 
@@ -149,7 +149,7 @@ def _records(folder):
 
 
 def _map_reader(name, image):
-    """Read a label map within tf.data, int32 (H, W) of an image; without a name zeros."""
+    """Read a label map within tf.data, uint16 (H, W) of an image; without a name zeros."""
 
     def read(name, height, width):
         try:
@@ -157,10 +157,10 @@ def _map_reader(name, image):
                 return masks.read_map(Path(os.fsdecode(name)), height, width)
         except (ValueError, FileNotFoundError) as error:
             warn_once(f"an image goes without its label map. {error}")
-        return np.zeros((height, width), np.int32)
+        return np.zeros((height, width), np.uint16)
 
     height, width = tf.unstack(tf.shape(image)[:2])
-    return tf.ensure_shape(tf.numpy_function(read, [name, height, width], tf.int32, stateful=False), (None, None))
+    return tf.ensure_shape(tf.numpy_function(read, [name, height, width], tf.uint16, stateful=False), (None, None))
 
 
 def _common_dtype(paths):

@@ -38,19 +38,20 @@ def maps_of(paths: Sequence[Path], *, warn: Callable[[str], object]) -> dict[Pat
 
 
 def read_map(path: Path, height: int, width: int) -> np.ndarray:
-    """Read a label map, int32 (height, width).
+    """Read a label map, uint16 (height, width).
 
     Raises:
         ValueError: naming the file, if it cannot be read, has several channels (colours tell no number of an object),
-            numbers that are not whole, or another size.
+            numbers that are not whole or above 65535, or another size.
     """
     label_map = images.read(path)
     if label_map.shape != (height, width, 1):
         size = "x".join(map(str, label_map.shape))
         raise ValueError(f"{path}: a label map has the size of its image, {height}x{width}x1. Received: {size}")
-    labels = label_map[..., 0].astype(np.int32)
+    with np.errstate(invalid="ignore"):
+        labels = label_map[..., 0].astype(np.uint16)
     if (labels != label_map[..., 0]).any():
-        raise ValueError(f"{path}: a label map holds whole numbers. Received: {label_map.dtype}")
+        raise ValueError(f"{path}: a label map holds whole numbers from 0 to 65535. Received: other {label_map.dtype}")
     return labels
 
 

@@ -1,5 +1,6 @@
 """Plain folders: splits, classes, bit depths, label maps, and files that cannot be read."""
 
+import json
 import os
 
 import cv2
@@ -9,7 +10,7 @@ import tensorflow as tf
 import tifffile
 from conftest import spots
 
-from msrgan import datasets, images
+from msrgan import cli, datasets, images
 from msrgan.datasets.folder import class_names
 from msrgan.datasets.localisation import LOCALISATIONS
 
@@ -164,10 +165,10 @@ def test_label_maps_are_yielded_as_stored(tmp_path):
     examples = by_id(tmp_path)
     assert set(examples) == set(maps.values())
     for k, image in enumerate(maps.values()):
-        assert examples[image]["mask"].dtype == np.int32
+        assert examples[image]["mask"].dtype == np.uint16
         np.testing.assert_array_equal(examples[image]["mask"], label_map(k))
     spec = datasets.load(tmp_path, "train").element_spec["mask"]
-    assert (spec.shape.as_list(), spec.dtype) == ([None, None], tf.int32)
+    assert (spec.shape.as_list(), spec.dtype) == ([None, None], tf.uint16)
 
 
 def test_an_image_without_a_label_map_has_zeros(tmp_path, said):
@@ -176,7 +177,7 @@ def test_an_image_without_a_label_map_has_zeros(tmp_path, said):
     write_map(tmp_path / "labels" / "a.png", label_map(1, 9))
     write_map(tmp_path / "labels" / "other.png", label_map(2, 9))
     examples = by_id(tmp_path)
-    np.testing.assert_array_equal(examples["images/b.png"]["mask"], np.zeros((9, 12), np.int32))
+    np.testing.assert_array_equal(examples["images/b.png"]["mask"], np.zeros((9, 12), np.uint16))
     assert examples["images/a.png"]["mask"].any()
     assert said.messages == []
 
@@ -194,6 +195,7 @@ def test_bad_label_maps_are_named_and_their_images_stay(tmp_path, said):
         "size": label_map(1, 12, 11),
         "colours": spots(1, size=12),
         "fractions": np.full((12, 12), 0.5, np.float32),
+        "large": np.full((12, 12), 65536, np.float32),
         "whole": np.full((12, 12), 3, np.float32),
     }
     for name, labels in bad.items():
@@ -207,14 +209,15 @@ def test_bad_label_maps_are_named_and_their_images_stay(tmp_path, said):
         write_map(tmp_path / folder / "twice.png", label_map(2))
     for _ in range(2):
         examples = by_id(tmp_path)
-        assert len(examples) == 7
+        assert len(examples) == 8
         whole = examples.pop("images/whole.png")["mask"]
         assert (whole == 3).all()
         assert not any(example["mask"].any() for example in examples.values())
     for message in (
         "size.png: a label map has the size of its image, 12x12x1. Received: 12x11x1",
         "colours.png: a label map has the size of its image, 12x12x1. Received: 12x12x3",
-        "fractions.tif: a label map holds whole numbers. Received: float32",
+        "fractions.tif: a label map holds whole numbers from 0 to 65535. Received: other float32",
+        "large.tif: a label map holds whole numbers from 0 to 65535. Received: other float32",
         "cut.png: cannot be read as an image",
         "link.png: no such image file",
         "twice.png has more than one label map, and goes without: ",
@@ -232,6 +235,22 @@ def test_label_maps_go_with_their_images_into_splits_and_classes(tmp_path):
         assert len(examples) == count
         for name, example in examples.items():
             assert (example["mask"] == 1 + int(name[-5])).all()
+
+
+def test_a_study_scores_against_label_maps(tmp_path):
+    labels = np.zeros((48, 48), np.uint16)
+    labels[6:20, 6:20], labels[26:42, 24:42] = 1, 2
+    for k, name in enumerate(("mapped", "alone")):
+        image = np.where(labels, 200 - k, 20).astype(np.uint8)
+        write(tmp_path / "images" / f"{name}.png", image)
+    write_map(tmp_path / "labels" / "mapped.png", labels)
+    out = tmp_path / "scores"
+    arguments = ["--model", "bicubic", "--data", str(tmp_path), "--segment", "0", "--out", str(out)]
+    assert cli.main(["evaluate", *arguments]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["images"], summary["masks"]) == (2, 1)
+    assert summary["segmentation"]["references"] == {"mask": 1, "hr": 1}
+    assert summary["dice"]["hr"]["mean"] == 1
 
 
 def test_real_nuclei_have_their_label_maps(real_data):
