@@ -49,7 +49,7 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     if not chosen:
         raise ValueError(f"{folder} has too few images to hold some out for {split}. Add images.")
     paths = [record.paths[0] for record in records]
-    read, maps = reader(paths), masks.maps_of(paths, warn=warn_once)
+    read, maps = reader(paths), masks.maps_of(paths, folder, warn=warn_once)
     columns = {"id": [record.id for record in chosen], "image": [os.fsencode(record.paths[0]) for record in chosen]}
     if labels:
         columns["label"] = np.array([names.index(record.label) for record in chosen], np.int64)

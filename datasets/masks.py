@@ -19,11 +19,15 @@ SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 ENDINGS = ("", "_label", "_labels", "_mask", "_masks")
 
 
-def maps_of(paths: Sequence[Path], *, warn: Callable[[str], object]) -> dict[Path, Path]:
-    """Return the label map of each of these images that has one; of two maps none is taken, which `warn` is told."""
+def maps_of(paths: Sequence[Path], folder: Path, *, warn: Callable[[str], object]) -> dict[Path, Path]:
+    """Return the label map, below the same folder, of each of these images that has one.
+
+    Of two maps of an image none is taken, and `warn` is told so.
+    """
     maps, known = {}, {}
     for path in paths:
-        root = next((parent for parent in path.parents if parent.name.lower() == "images"), None)
+        above = path.parents[: len(path.relative_to(folder).parents) - 1]  # without the folder itself
+        root = next((parent for parent in above if parent.name.lower() == "images"), None)
         if root is None:
             continue
         if root not in known:

@@ -239,6 +239,7 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, said):
     path = train / f"{IDS[3]}_red.png"
     path.write_bytes(path.read_bytes()[:100])
     cv2.imwrite(str(train / f"{IDS[4]}_red.png"), spots(1, size=32))
+    shutil.copy(train / f"{IDS[9]}_red.png", folder)
     for name in ("extra_red.png", "extra_blue.png"):
         cv2.imwrite(str(train / name), plane(0, "red"))
     rows = [[name, target] for name, target in zip(IDS, TARGETS, strict=True)]
@@ -248,10 +249,11 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, said):
         write_channels(train, name, 0)
     write_table(folder, [*rows, ("absent", "3"), (IDS[8], "2"), *((name, "0") for name in good)])
     found = read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")
-    assert sorted(found) == IDS[8:] + good
+    assert sorted(found) == [IDS[8], *IDS[10:], *good]
     err = said.text
     for message in (
         f"skipped {IDS[0]}: no blue channel",
+        f"skipped {IDS[9]}: more than one red channel: {folder}/{IDS[9]}_red.png and {train}/{IDS[9]}_red.png",
         f"{IDS[1]}_yellow.png is 16x32 uint8, {IDS[1]}_red.png is 32x32 uint8. Channels must match",
         f"{IDS[2]}_green.png is 32x32 uint16, {IDS[2]}_red.png is 32x32 uint8",
         f"{IDS[3]}_red.png: cannot be read as an image",
@@ -262,7 +264,7 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, said):
         f"{IDS[8]} (train.csv, line 15): its id {IDS[8]} has another class before",
         "skipped absent (train.csv): it has no files",
         "skipped extra: its id extra has no class in the table",
-        "hpa: 10 examples prepared, 10 raw images skipped",  # a row that repeats an id is no image
+        "hpa: 9 examples prepared, 11 raw images skipped",  # a row that repeats an id is no image
     ):
         assert message in err, message
 

@@ -53,8 +53,9 @@ def test_a_class_is_never_held_out_whole():
 
 
 def test_a_group_of_two_classes_counts_for_its_first():
-    records = [Record(f"{k}{label}", f"patient{k}", label=label) for k in range(20) for label in (0, 1)]
-    assert sizes(records) == [28, 6, 6]
+    # Two classes of ten patients: 15 % of 20 images are two patients of each, then of the 16 that are left one.
+    records = [Record(f"{k}/{scan}", f"{k}", label=scan and 2 or k % 2) for k in range(20) for scan in (0, 1)]
+    assert sizes(records) == [28, 4, 8]
 
 
 def test_splits_that_are_named_are_kept():
