@@ -171,6 +171,20 @@ def test_folders_are_slides_and_split_folders_are_splits(tmp_path):
     }
 
 
+def test_a_slide_of_several_files_is_never_split(tmp_path):
+    for k in range(7):
+        for file in ("a", "deep/b", "c"):
+            write(tmp_path / "raw" / f"slide{k}" / f"{file}.png", texture(k, 64, 64))
+    groups = []
+    for split in ("train", "validation", "test"):
+        tiles_of = read(tmp_path / "raw", tmp_path, split)
+        counts = Counter(e["group"].decode() for e in tiles_of.values())
+        assert set(counts.values()) == {3}
+        groups.append(sorted(counts))
+    assert sorted(sum(groups, [])) == [f"slide{k}" for k in range(7)]
+    assert [len(names) for names in groups] == [5, 1, 1]
+
+
 def test_a_split_folder_of_no_use_is_named(tmp_path, said):
     for k in range(3):
         write(tmp_path / "raw" / "train" / f"{k}.png", texture(k, 64, 64))
