@@ -6,27 +6,15 @@ this process and in its memory.
 """
 
 import dataclasses
-import uuid
-import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core.utils import tqdm_utils
 
+from msrgan.datasets.records import Record
 
-class WithBeam:
-    """Mixin of TFDS builders with the option `beam`, "on" or "off", which `_beam` tells as a bool."""
-
-    def __init__(self, *, beam: str = "off", **kwargs):
-        self._beam = is_on(beam)
-        super().__init__(**kwargs)
-
-    def download_and_prepare(self, *, download_config=None, **kwargs):
-        """Prepare the set as TFDS does; with `beam="on"` in this process unless the configuration names a runner."""
-        if self._beam:
-            download_config = in_process(download_config)
-        super().download_and_prepare(download_config=download_config, **kwargs)
+Example = tuple[str, dict[str, Any]]
+_COUNTER = "skipped"
 
 
 def is_on(option: str) -> bool:
@@ -37,15 +25,19 @@ def is_on(option: str) -> bool:
 
 
 def examples(
-    records: Sequence[Any], make: Callable[[Any], Iterable[tuple[str, dict[str, Any]]]], *, beam: bool = False
-):
+    records: Sequence[Record],
+    read: Callable[[Record], Iterable[Example]],
+    *,
+    skip: Callable[[str], object],
+    beam: bool = False,
+) -> Any:
     """Make the examples of a split, to be returned by `_generate_examples`.
 
     Args:
-        records: what they are made of: file names, labels. Beam pickles them.
-        make: record -> its (key, example) pairs; none where it is skipped. Beam pickles it with all that it is bound
-            to (not the builder, then). In this process the function itself is called; elsewhere a copy, and what that
-            counts does not come back.
+        records: what they are made of.
+        read: record -> its (key, example) pairs; a ValueError skips what is left of the record. Beam pickles it with
+            all that it is bound to (not the builder, then).
+        skip: told of what is skipped, and why. Through Beam a copy of it is: `skipped` counts.
         beam: make them through Beam.
 
     Returns:
@@ -56,9 +48,8 @@ def examples(
     """
     if beam:
         apache_beam = _apache_beam()
-        records = list(records)
-        return apache_beam.Create(records) | apache_beam.FlatMap(_Followed(make, len(records)))
-    return (example for record in records for example in make(record))
+        return apache_beam.Create(list(records)) | apache_beam.FlatMap(_counted, read=read, skip=skip)
+    return (example for record in records for example in _made(record, read, skip))
 
 
 def in_process(config: tfds.download.DownloadConfig | None) -> tfds.download.DownloadConfig:
@@ -77,29 +68,29 @@ def in_process(config: tfds.download.DownloadConfig | None) -> tfds.download.Dow
     return dataclasses.replace(config, beam_runner=FnApiRunner(), beam_options=PipelineOptions([]))
 
 
-class _Followed:
-    """What makes examples, with a bar of the records done; unpickled in this process it is the same object again."""
+def skipped(result: Any) -> int:
+    """Return how many records a pipeline skipped, from the result of its run, wherever it ran."""
+    from apache_beam.metrics import MetricsFilter
 
-    _here = weakref.WeakValueDictionary()
-
-    def __init__(self, make, total):
-        self._make, self._total, self._bar, self._key = make, total, None, uuid.uuid4().hex
-        self._here[self._key] = self
-
-    def __call__(self, record):
-        if self._bar is None:  # one split after the other
-            self._bar = tqdm_utils.tqdm(total=self._total, desc="Preparing", unit=" sources", leave=False)
-        yield from self._make(record)
-        self._bar.update()
-        if self._bar.n == self._total:
-            self._bar.close()
-
-    def __reduce__(self):
-        return _here_or_copied, (self._key, self._make)
+    counters = result.metrics().query(MetricsFilter().with_name(_COUNTER))["counters"]
+    return sum(counter.result for counter in counters)
 
 
-def _here_or_copied(key, make):
-    return _Followed._here.get(key, make)
+def _made(record: Record, read: Callable, skip: Callable) -> Iterator[Example]:
+    try:
+        yield from read(record)
+    except ValueError as error:
+        skip(f"{record.id}: {error}")
+
+
+def _counted(record: Record, read: Callable, skip: Callable) -> Iterator[Example]:
+    from apache_beam.metrics import Metrics
+
+    def skip_and_count(reason):
+        Metrics.counter("msrgan", _COUNTER).inc()
+        skip(reason)
+
+    return _made(record, read, skip_and_count)
 
 
 def _apache_beam():

@@ -1,47 +1,20 @@
 """Prepared copies of image sets on disk: whole, damaged, or left behind by a preparation that was killed."""
 
+import json
+import os
 import shutil
+import socket
 import time
 from pathlib import Path
 
 import tensorflow_datasets as tfds
-from google.protobuf import json_format
 
 # A TFRecord holds, beside its bytes, their number (8) and two checksums (4 each).
 FRAME = 16
-# Seconds after which nothing more is written into a copy: its preparation was killed.
+# Seconds of silence after which a preparation of an unknown process, or of another machine's, was killed.
 ABANDONED = 24 * 3600
-
-
-class Copied:
-    """Mixin of TFDS builders, before the builder: says what is wrong with a prepared copy, as TFRecord files."""
-
-    def __init__(self, **kwargs):
-        try:
-            super().__init__(**kwargs)
-        except (json_format.ParseError, UnicodeDecodeError) as error:
-            raise _damaged(self.data_path, error) from error
-
-    def as_dataset(self, *args, **kwargs):
-        """Read splits as TFDS does; a ValueError if the copy is damaged, see `check`."""
-        check(self.data_path)
-        return super().as_dataset(*args, **kwargs)
-
-    def download_and_prepare(self, **kwargs):
-        """Prepare the set as TFDS does, and remove what preparations left of it that were killed over a day ago."""
-        if self.data_path.exists() and not self.is_prepared():
-            raise _damaged(self.data_path, "no dataset_info.json")
-        for folder in Path(self.data_path).parent.glob("incomplete.*"):
-            if time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*"))) > ABANDONED:
-                shutil.rmtree(folder, ignore_errors=True)
-        super().download_and_prepare(**kwargs)
-
-    # TFDS prints sizes here, which it does not know before.
-    def _log_download_bytes(self):
-        print(f"preparing {self.name} in {self.data_path}")
-
-    def _log_download_done(self):
-        pass
+# In the folder of an unfinished copy: who makes it.
+PREPARER = "preparer.json"
 
 
 def check(folder: Path) -> dict[str, int]:
@@ -56,16 +29,70 @@ def check(folder: Path) -> dict[str, int]:
     try:
         splits = tfds.builder_from_directory(folder).info.splits
         for name, split in splits.items():
-            found = sum(Path(file).stat().st_size for file in split.filepaths)
+            size = sum(Path(file).stat().st_size for file in split.filepaths)
             written = int(split.num_bytes) + FRAME * split.num_examples
-            if found < written:
-                raise ValueError(f"{name} has {found} bytes of {written}")
+            if size < written:
+                raise ValueError(f"{name} has {size} bytes of {written}")
     except Exception as error:  # of broken files, TFDS passes on any error
-        raise _damaged(folder, error) from error
+        raise damaged(folder, error) from error
     return {name: split.num_examples for name, split in splits.items()}
 
 
-def _damaged(folder, reason):
+def damaged(folder: Path, reason: object) -> ValueError:
+    """Return the error that names a damaged copy."""
     return ValueError(
         f"{folder} must be a whole prepared copy. Received: {str(reason).rstrip('.')}. Delete it and prepare it again."
     )
+
+
+def sign(folder: Path) -> None:
+    """Write into the folder of an unfinished copy which process of which machine makes it."""
+    (folder / PREPARER).write_text(json.dumps({"machine": _machine(), "process": os.getpid()}))
+
+
+def unsign(folder: Path) -> None:
+    """Remove what `sign` wrote from a finished copy."""
+    (folder / PREPARER).unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed preparations left in the folder of the versions of a set.
+
+    A preparation of this machine is dead with its process; of others, another machine's among them, silence tells.
+    """
+    for unfinished in folder.glob("incomplete.*"):
+        if _is_dead(unfinished) or _is_silent(unfinished):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _is_dead(unfinished):
+    try:
+        preparer = json.loads((unfinished / PREPARER).read_text())
+        machine, process = preparer["machine"], int(preparer["process"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # not signed, or killed while it was
+    if machine != _machine():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # another user's
+    return False
+
+
+def _is_silent(unfinished):
+    try:
+        last = max(path.stat().st_mtime for path in (unfinished, *unfinished.rglob("*")))
+    except FileNotFoundError:  # it has just been finished, or removed
+        return False
+    return time.time() - last > ABANDONED
+
+
+def _machine():
+    """Name what process numbers are unique in: a machine or, where there are such, a container of it."""
+    try:
+        return f"{socket.gethostname()} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return socket.gethostname()

@@ -1,29 +1,22 @@
 """A plain folder of images as a tf.data.Dataset, read where it lies, without a copy."""
 
+import os
 import struct
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tifffile
 
-from msrgan import io
+from msrgan import io, messages
+from msrgan.datasets import masks
+from msrgan.datasets.listing import list_images
 from msrgan.datasets.localisation import LOCALISATIONS, class_of
-from msrgan.datasets.splits import HELD_OUT, hold_out, named_splits, rank, split_of
-
-SPLITS = ("train", "validation", "test", "all")
-
-
-class Item(NamedTuple):
-    """One file of a folder: path, path below the folder, split named by a folder or None, class or None."""
-
-    path: Path
-    id: str
-    split: str | None
-    label: str | None
+from msrgan.datasets.records import Record
+from msrgan.datasets.splits import SPLITS, check_all_named, named_by, rank
+from msrgan.datasets.splits import split as split_records
 
 
 def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf.data.Dataset:
@@ -33,8 +26,8 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     validation split that is missing, 15 % of every class are held out; "test" is then "validation".
 
     Args:
-        folder: images at any depth. Classes, where wanted: the `CC_ID.png` names of the thesis, or one
-            folder a class.
+        folder: images at any depth. Classes, where wanted: the `CC_ID.png` names of the thesis, or one folder a class.
+            Label maps: in a folder `labels` or `masks` beside a folder `images`, see `masks`.
         split: "train", "validation", "test" or "all".
         labels: yield "label" too.
         seed: of the held-out choice.
@@ -42,50 +35,56 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     Returns:
         Dataset of {"id": path below `folder`, "image": (H, W, C)} and "label" if wanted, in an order that
         mixes the classes. The dtype is the widest of the files' (uint8, uint16 or float32), values as stored.
+        If an image of the folder has a label map, all have "mask", uint16 (H, W), which is zero throughout where an
+        image has none, or one that cannot be read or has another size: that is warned of, and the image is kept, since
+        its pixels are right.
 
     Raises:
         FileNotFoundError: if there is no such folder.
         ValueError: if it has no images, or no classes where they are wanted.
     """
-    items = _items(folder)
+    records = _records(folder)
     names = class_names(folder) if labels else ()
-    chosen = choose(items, split, seed=seed, labels=labels)
+    chosen = choose(records, split, seed=seed, labels=labels)
     if not chosen:
         raise ValueError(f"{folder} has too few images to hold some out for {split}. Add images.")
-    read = reader([item.path for item in items])
-    columns = {"id": [item.id for item in chosen], "image": [str(item.path) for item in chosen]}
+    paths = [record.paths[0] for record in records]
+    read, maps = reader(paths), masks.maps_of(paths, folder, warn=warn_once)
+    columns = {"id": [record.id for record in chosen], "image": [os.fsencode(record.paths[0]) for record in chosen]}
     if labels:
-        columns["label"] = np.array([names.index(item.label) for item in chosen], np.int64)
+        columns["label"] = np.array([names.index(record.label) for record in chosen], np.int64)
+    if maps:
+        columns["mask"] = [os.fsencode(maps.get(record.paths[0], "")) for record in chosen]
 
     def example(item):
-        return item | {"image": read(item["image"])}
+        image = read(item["image"])
+        return item | {"image": image} | ({"mask": _map_reader(item["mask"], image)} if maps else {})
 
     files = tf.data.Dataset.from_tensor_slices(columns)
     decoded = files.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return decoded.filter(lambda e: tf.size(e["image"]) > 0)
+    return decoded.filter(lambda example: tf.size(example["image"]) > 0)
 
 
-def reader(paths: list[Path]) -> Callable[[tf.Tensor], tf.Tensor]:
+def reader(paths: Sequence[Path]) -> Callable[[tf.Tensor], tf.Tensor]:
     """Make a function for tf.data from the path of one of these images to its pixels (H, W, C).
 
-    The dtype is the widest of all the files'. A file that cannot be read is named on stderr and gives (0, 0, 0).
+    The dtype is the widest of all the files'. A file that cannot be read is warned of and gives (0, 0, 0).
     """
     dtype = _common_dtype(paths)
 
-    def read(path):
+    def read(name):
+        path = Path(os.fsdecode(name))
         try:
-            image = io.read(path.decode())
-        except io.UnreadableImageError as error:
-            _warn_once(str(error))
+            image = io.read(path)
+        except (io.UnreadableImageError, FileNotFoundError) as error:
+            warn_once(f"skipped {error}")
             return np.zeros((0, 0, 0), dtype)
         if not np.can_cast(image.dtype, dtype):
-            raise ValueError(
-                f"{path.decode()}: its pixels are {image.dtype}, which its suffix does not tell. Rename it."
-            )
+            raise ValueError(f"{path}: its pixels are {image.dtype}, which its suffix does not tell. Rename it.")
         return image.astype(dtype)
 
-    def tensor(path):
-        return tf.ensure_shape(tf.numpy_function(read, [path], dtype, stateful=False), (None, None, None))
+    def tensor(name):
+        return tf.ensure_shape(tf.numpy_function(read, [name], dtype, stateful=False), (None, None, None))
 
     return tensor
 
@@ -96,53 +95,72 @@ def class_names(folder: Path) -> tuple[str, ...]:
     Raises:
         ValueError: if a file has no class, or if there is one class only.
     """
-    items = _items(folder)
-    missing = next((item.path for item in items if item.label is None), None)
+    records = _records(folder)
+    missing = next((record.paths[0] for record in records if record.label is None), None)
     if missing:
         raise ValueError(
             f"Every image needs a class: one folder a class, or a name CC_ID.png with CC from 00 to 12. "
             f"Received: {missing}."
         )
-    found = {item.label for item in items}
-    if len(found) == 1:
-        raise ValueError(f"A classifier needs two classes or more. Received: {folder} with only {found.pop()}.")
-    return LOCALISATIONS if found <= set(LOCALISATIONS) else tuple(sorted(found))
+    names = {record.label for record in records}
+    if len(names) == 1:
+        raise ValueError(f"A classifier needs two classes or more. Received: {folder} with only {names.pop()}.")
+    return LOCALISATIONS if names <= set(LOCALISATIONS) else tuple(sorted(names))
 
 
-def _items(folder):
+def choose(records: Sequence[Record], split: str, *, seed: int, labels: bool = False) -> list[Record]:
+    """Return the records of a split, see `load`, in an order that mixes the classes; ValueError if there is no such."""
+    if split not in (*SPLITS, "all"):
+        raise ValueError(f"A split of a folder is one of {', '.join(SPLITS)}, all. Received: {split}.")
+    if split != "all":
+        check_all_named(records)
+        label = attrgetter("label") if labels else lambda record: None
+        parts = split_records(records, label=label, held_out=("validation",), seed=seed)
+        records = parts["validation"] if split == "test" and not parts["test"] else parts[split]
+    return sorted(records, key=lambda record: rank(record.id))
+
+
+_warned = set()
+
+
+def warn_once(message: str) -> None:
+    """Warn of a file on the first of the passes that meet it."""
+    if message not in _warned:
+        _warned.add(message)
+        messages.warn(f"{message} ({len(_warned)} so far)")
+
+
+def _records(folder):
     """List the files with their split and class, read from their folders, or all from names `CC_ID.png`."""
-    items = []
-    for path in io.list_images(folder):
+    records = []
+    for path in list_images(folder, skip=lambda reason: warn_once(f"skipped {reason}")):
         parts = path.relative_to(folder).parts
-        split = split_of(path, folder)
+        split = named_by(path, folder)
         # A folder `images` is the one beside `labels`, no class.
         folders = [part for part in parts[split is not None : -1] if part.lower() != "images"]
-        items.append(Item(path, "/".join(parts), split, folders[0] if folders else None))
-    codes = [class_of(item.path) for item in items]
-    if all(item.label is None for item in items) and None not in codes:
-        items = [item._replace(label=LOCALISATIONS[code]) for item, code in zip(items, codes, strict=True)]
-    return items
+        name = "/".join(parts)
+        records.append(Record(name, name, (path,), folders[0] if folders else None, split))
+    if not records:
+        raise ValueError(f"{folder}: holds no images that can be opened")
+    codes = [class_of(record.paths[0]) for record in records]
+    if all(record.label is None for record in records) and None not in codes:
+        records = [r._replace(label=LOCALISATIONS[code]) for r, code in zip(records, codes, strict=True)]
+    return records
 
 
-def choose(items: list[Item], split: str, *, seed: int, labels: bool = False) -> list[Item]:
-    """Return the items of a split, see `load`, in an order that mixes the classes; ValueError if there is no such."""
-    if split not in SPLITS:
-        raise ValueError(f"A split of a folder is one of {', '.join(SPLITS)}. Received: {split}.")
-    return sorted(_members(items, split, seed, labels), key=lambda item: rank(item.id))
+def _map_reader(name, image):
+    """Read a label map within tf.data, uint16 (H, W) of an image; without a name zeros."""
 
+    def read(name, height, width):
+        try:
+            if name:
+                return masks.read_map(Path(os.fsdecode(name)), height, width)
+        except (ValueError, FileNotFoundError) as error:
+            warn_once(f"an image goes without its label map. {error}")
+        return np.zeros((height, width), np.uint16)
 
-def _members(items, split, seed, labels):
-    if split == "all":
-        return items
-    named = named_splits(items)
-    if split == "test" and "test" not in named:
-        split = "validation"
-    if split in named and (split != "train" or "validation" in named):
-        return [item for item in items if item.split == split]
-    rest = [item for item in items if item.split in (None, "train")]
-    classes = [item.label if labels else None for item in rest]
-    held = hold_out(classes, [item.id for item in rest], fraction=HELD_OUT, seed=seed)
-    return [item for item, out in zip(rest, held, strict=True) if out == (split == "validation")]
+    height, width = tf.unstack(tf.shape(image)[:2])
+    return tf.ensure_shape(tf.numpy_function(read, [name, height, width], tf.uint16, stateful=False), (None, None))
 
 
 def _common_dtype(paths):
@@ -168,13 +186,3 @@ def _header_dtype(path):
             return np.float32
         return np.uint8 if dtype.itemsize == 1 else np.uint16
     return np.uint8
-
-
-_warned = set()
-
-
-def _warn_once(message):
-    """Name an unreadable file on the first of the passes that meet it."""
-    if message not in _warned:
-        _warned.add(message)
-        print(f"warning: skipped {message} ({len(_warned)} so far)", file=sys.stderr)

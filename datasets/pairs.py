@@ -1,15 +1,17 @@
 """A folder of acquired pairs as a tf.data.Dataset: the same fields imaged twice, in `lr/` and in `hr/`."""
 
+import os
 import re
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import tensorflow as tf
 
-from msrgan import io
-from msrgan.datasets.folder import Item, choose, reader
-from msrgan.datasets.splits import SPLIT_FOLDERS
+from msrgan import io, messages
+from msrgan.datasets.folder import choose, reader, warn_once
+from msrgan.datasets.listing import list_images
+from msrgan.datasets.records import Record
+from msrgan.datasets.splits import FOLDERS
 from msrgan.messages import few
 
 SIDES = ("lr", "hr")
@@ -23,8 +25,8 @@ def is_paired(folder: Path) -> bool:
             lie in a folder of a name like theirs: `hr` elsewhere, or with the word `lr` in it.
     """
     sides = _sides(folder)
-    pairs = [path for found in sides.values() for path in found.values()]
-    missing = [root / side for root, found in sides.items() for side in SIDES if side not in found]
+    pairs = [path for folders in sides.values() for path in folders.values()]
+    missing = [root / side for root, folders in sides.items() for side in SIDES if side not in folders]
     others = [place for place in _places(folder) if not any(map(place.is_relative_to, pairs))]
     alike = [place for place in others if any(map(_is_like_a_side, place.relative_to(folder).parts))]
     if not pairs and not alike:
@@ -44,7 +46,7 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
 
     An image in `lr/` and one in `hr/` make a pair where their paths below these folders are the same but for the
     suffix. `lr/` and `hr/` lie in each of its `train`, `val` and `test` folders, or in the folder itself, and may then
-    hold such folders; splits are those of a plain folder (see `folder.load`).
+    hold such folders; splits are made as of a plain folder (see `folder.load`).
 
     Args:
         folder: see above.
@@ -58,20 +60,20 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
         with a file that cannot be read is skipped, with a warning.
 
     Raises:
-        ValueError: naming the first few images without a partner and the number of them (stderr names them all), if a
+        ValueError: naming the first few images without a partner and the number of them (warnings name them all), if a
             split is empty, or if labels are wanted.
     """
     if labels:
         raise ValueError(f"{folder} holds pairs in lr/ and hr/, which have no labels. Use a labelled set.")
-    items, partners = _items(folder)
-    chosen = choose(items, split, seed=seed)
+    records = _records(folder)
+    chosen = choose(records, split, seed=seed)
     if not chosen:
         raise ValueError(f"{folder} has too few pairs to hold some out for {split}. Add pairs.")
-    read_hr, read_lr = reader([item.path for item in items]), reader(list(partners.values()))
+    read_hr, read_lr = (reader([record.paths[side] for record in records]) for side in (0, 1))
     columns = {
-        "id": [item.id for item in chosen],
-        "image": [str(item.path) for item in chosen],
-        "lr": [str(partners[item.id]) for item in chosen],
+        "id": [record.id for record in chosen],
+        "image": [os.fsencode(record.paths[0]) for record in chosen],
+        "lr": [os.fsencode(record.paths[1]) for record in chosen],
     }
 
     def example(pair):
@@ -84,9 +86,9 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
 
 def _sides(folder):
     """Return {root: {"lr": path, "hr": path}} of the split folders that hold one of these, or else of the folder."""
-    roots = [root for root in _folders(folder, SPLIT_FOLDERS) if _folders(root, SIDES)] or [folder]
-    found = {root: {path.name.lower(): path for path in _folders(root, SIDES)} for root in roots}
-    return {root: sides for root, sides in found.items() if sides}
+    roots = [root for root in _folders(folder, FOLDERS) if _folders(root, SIDES)] or [folder]
+    sides = {root: {path.name.lower(): path for path in _folders(root, SIDES)} for root in roots}
+    return {root: folders for root, folders in sides.items() if folders}
 
 
 def _folders(root, names):
@@ -107,35 +109,35 @@ def _is_like_a_side(name):
     return name.lower() == "hr" or "lr" in re.split(r"[^a-z]|x\d", name.lower())
 
 
-def _items(folder):
-    """Return the HR images as items, and the LR image of each by the item's id."""
-    items, partners, violations = [], {}, []
+def _records(folder):
+    """Return the pairs, their paths the HR and the LR image; a ValueError if an image has no partner."""
+    records, violations = [], []
     for root, sides in _sides(folder).items():
-        found = {side: _by_name(path) for side, path in sides.items()}
+        files = {side: _by_name(path) for side, path in sides.items()}
         for side, other in (SIDES, SIDES[::-1]):
-            for name, paths in found[side].items():
+            for name, paths in files[side].items():
                 if len(paths) > 1:
                     violations.append(f"{paths[1]} (beside {paths[0].name})")
-                elif name not in found[other]:
+                elif name not in files[other]:
                     violations.append(f"{paths[0]} (no partner in {other}/)")
-        for name, (path, *_) in found["hr"].items():
+        for name, (path, *_) in files["hr"].items():
             place = root.relative_to(folder) / path.relative_to(sides["hr"])
-            item = Item(path, place.as_posix(), SPLIT_FOLDERS.get(place.parts[0].lower()), None)
-            items.append(item)
-            partners[item.id] = found["lr"].get(name, [None])[0]
+            split = FOLDERS.get(place.parts[0].lower())
+            pair = (path, *files["lr"].get(name, ())[:1])
+            records.append(Record(place.as_posix(), place.as_posix(), pair, split=split))
     for violation in violations:
-        print(f"warning: {violation}", file=sys.stderr)
+        messages.warn(violation)
     if violations:
         raise ValueError(
             f"Every image of lr/ needs one of hr/ of the same name, and the reverse. Received: {len(violations)} "
             f"of {folder} without: {few(violations)}. Add the missing images or remove these."
         )
-    return items, partners
+    return records
 
 
 def _by_name(folder):
     """List the images of `lr/` or `hr/` by their paths without the suffix."""
-    found = defaultdict(list)
-    for path in io.list_images(folder):
-        found[path.relative_to(folder).with_suffix("").as_posix()].append(path)
-    return found
+    files = defaultdict(list)
+    for path in list_images(folder, skip=lambda reason: warn_once(f"skipped {reason}")):
+        files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+    return files

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from msrgan import io
-from msrgan.datasets.hpa_channels import COLOURS
+from msrgan.datasets.atlas import COLOURS
 from msrgan.datasets.localisation import LOCALISATIONS
 from msrgan.datasets.simulator import simulate
 

@@ -58,7 +58,7 @@ def command(
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    with _shown(name), _terminable():
+    with _shown(name, options or {}), _terminable():
         try:
             return function() or 0
         except KeyboardInterrupt:
@@ -96,9 +96,14 @@ def report(name: str, error: object, code: int, options: Mapping[str, str] | Non
     """Print a one-line error on stderr; return the exit code."""
     if isinstance(error, OSError) and error.strerror:
         error = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    text = re.sub(r"`(\w+)`", lambda match: (options or {}).get(match[1], match[0]), " ".join(str(error).split()))
+    text = _with_options(" ".join(str(error).split()), options or {})
     _print(f"{name}: error: {text}", "stderr")
     return code
+
+
+def _with_options(text: str, options: Mapping[str, str]) -> str:
+    """Write the arguments in backticks as the options of a command."""
+    return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
 
 
 def _tensorflow_reason(error: Exception) -> str | None:
@@ -114,23 +119,24 @@ def _tensorflow_reason(error: Exception) -> str | None:
 class _Lines(logging.Handler):
     """Show records as the lines of a command."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, options: Mapping[str, str]):
         super().__init__(logging.INFO)
-        self.command = name
+        self.command, self.options = name, options
 
     def emit(self, record: logging.LogRecord):
         """Print what is said on stdout, and the rest on stderr, with its level."""
+        message = _with_options(record.getMessage(), self.options)
         if record.levelno == logging.INFO:
-            _print(record.getMessage(), "stdout")
+            _print(message, "stdout")
         else:
-            _print(f"{self.command}: {record.levelname.lower()}: {record.getMessage()}", "stderr")
+            _print(f"{self.command}: {record.levelname.lower()}: {message}", "stderr")
 
 
 @contextlib.contextmanager
-def _shown(name: str) -> Iterator[None]:
+def _shown(name: str, options: Mapping[str, str]) -> Iterator[None]:
     """Show the records of the library as lines of a command, in place of an outer command's."""
     handlers, level, propagate = _LOGGER.handlers, _LOGGER.level, _LOGGER.propagate
-    _LOGGER.handlers, _LOGGER.propagate = [_Lines(name)], False
+    _LOGGER.handlers, _LOGGER.propagate = [_Lines(name, options)], False
     _LOGGER.setLevel(logging.INFO)
     try:
         yield

@@ -1,5 +1,6 @@
 """Fixtures: folders of small images, and the two training scripts in a fresh process."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -131,3 +132,53 @@ def assert_textbook(model, textbook, x):
     expected = plain_tape.gradient(loss, [w for _, plain in pairs for w in plain.trainable_weights])
     for weight, a, b in zip(weights, expected, gradients, strict=True):
         np.testing.assert_allclose(np.reshape(b, a.shape), a, rtol=0, atol=1e-4 * np.abs(a).max(), err_msg=weight.path)
+
+
+@pytest.fixture
+def said(caplog):
+    """What the library says and warns of, as caplog."""
+    caplog.set_level("INFO", logger="msrgan")
+    ours = logging.Filter("msrgan")
+    caplog.handler.addFilter(ours)
+    yield caplog
+    caplog.handler.removeFilter(ours)
+
+
+def cjdata(label=1, patient="100360", shape=(32, 40), seed=0):
+    """The fields of a slice as MATLAB shows them: a bright rectangle, high up on the right, is the tumour."""
+    rows, columns = slice(2, 10), slice(shape[1] - 14, shape[1] - 2)
+    image = np.random.default_rng(seed).integers(0, 900, shape, dtype=np.int16)
+    mask = np.zeros(shape, bool)
+    mask[rows, columns] = True
+    image[mask] = 1500
+    # The corners, (x, y), counted from 1.
+    left, right, top, bottom = columns.start + 1, columns.stop, rows.start + 1, rows.stop
+    border = np.array([[left, top, right, top, right, bottom, left, bottom]], float)
+    return {"PID": patient, "label": float(label), "image": image, "tumorBorder": border.T, "tumorMask": mask}
+
+
+def write_5(path, fields, struct="cjdata"):
+    """Write a MATLAB file of version 5."""
+    import scipy.io
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(path, {struct: fields})
+
+
+@pytest.fixture(scope="session")
+def few_slices(tmp_path_factory):
+    """Raw files of brain_tumor: five slices of five patients."""
+    folder = tmp_path_factory.mktemp("slices")
+    for k in range(5):
+        write_5(folder / f"{k}.mat", cjdata(patient=f"P{k}"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few_slices_prepared(few_slices, tmp_path_factory):
+    """The folder of prepared sets that holds them. Tests read it only."""
+    from msrgan import datasets
+
+    folder = tmp_path_factory.mktemp("sets")
+    datasets.load("brain_tumor", "train", manual_dir=few_slices, data_dir=folder)
+    return folder

@@ -44,7 +44,7 @@ def test_every_lineage_has_a_writer():
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_drawn_folders_are_prepared_without_loss(name, prepared, capfd):
+def test_drawn_folders_are_prepared_without_loss(name, prepared, said):
     channels, dtype, count = DRAWN[name]
     groups = {split: set() for split in ("train", "validation", "test")}
     for split, found in groups.items():
@@ -54,7 +54,7 @@ def test_drawn_folders_are_prepared_without_loss(name, prepared, capfd):
             assert example["image"].std() > 5  # of 255 or 65535: something is drawn
     assert all(groups.values())
     assert len(set.union(*groups.values())) == sum(map(len, groups.values()))
-    assert f"{name}: {count} examples prepared, 0 raw images skipped" in capfd.readouterr().err
+    assert f"{name}: {count} examples prepared, 0 raw images skipped" in said.text
 
 
 @pytest.mark.parametrize("name", ["oct", "brain_tumor"])

@@ -92,9 +92,20 @@ def test_datasets_know_images_and_files_only(name):
     assert all(other.startswith(allowed) for other in imports(name)), imports(name)
 
 
+@pytest.mark.parametrize("name", sorted(m for m in MODULES if m.startswith("msrgan.datasets.")))
+def test_a_data_set_is_known_by_nobody_but_itself(name):
+    """The registry imports builders by their names."""
+    sets = {m.removesuffix(".builder") for m in MODULES if m.startswith("msrgan.datasets.") and m.endswith(".builder")}
+    sets.discard("msrgan.datasets")
+    assert len(sets) == 6
+    for other in imports(name):
+        assert other.split(".")[:3] == name.split(".")[:3] or ".".join(other.split(".")[:3]) not in sets, other
+
+
 @pytest.mark.parametrize("name", sorted(m for m in MODULES if m.startswith("vgg_micro")))
 def test_vgg_micro_knows_no_data_set_and_no_gan(name):
-    allowed = ("vgg_micro", "msrgan.networks", "msrgan.data", "msrgan.intensity", "msrgan.io", "msrgan.messages")
+    rooms = ("networks", "data", "intensity", "io", "messages", "training")
+    allowed = ("vgg_micro", *(f"msrgan.{name}" for name in rooms))
     assert all(other.startswith(allowed) for other in imports(name)), imports(name)
 
 

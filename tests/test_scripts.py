@@ -167,7 +167,7 @@ def test_imagenet_features_from_a_file(image_folder, tmp_path, capfd):
     assert_refused(train_srgan.main, nowhere, tmp_path / "other", capfd, "no such file of VGG19 weights")
     mixed = ["--data", image_folder, "--vgg", "runs/vgg", "--vgg-weights", weights, *SRGAN]
     assert_refused(
-        train_srgan.main, mixed, tmp_path / "other", capfd, "are those of --vgg imagenet. Received: --vgg runs"
+        train_srgan.main, mixed, tmp_path / "other", capfd, "are those of ImageNet's VGG19. Received: --vgg runs"
     )
     layers = [*arguments, weights, "--vgg-layers", "block9_conv1", *SRGAN]
     assert_refused(train_srgan.main, layers, tmp_path / "other", capfd, "Received: 'block9_conv1'")
@@ -185,7 +185,7 @@ def test_an_unknown_variant_is_named(grey, tmp_path, capfd):
 
 def test_an_adversarial_loss_alone_is_refused(grey, tmp_path, capfd):
     arguments = ["--data", grey, "--vgg", "none", "--variant", "srgan", *SRGAN]
-    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "Add --alpha 1")
+    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "Use an --alpha of 1")
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -309,7 +309,7 @@ def test_vgg_of_other_channels(vgg, tmp_path, capfd):
         tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
     arguments = ["--data", tmp_path / "data", "--vgg", vgg, *SRGAN]
     assert_refused(
-        train_srgan.main, arguments, tmp_path / "run", capfd, "trained on images of 3 channels, these have 4"
+        train_srgan.main, arguments, tmp_path / "run", capfd, "take images of 3 channels. Received: images of 4"
     )
 
 

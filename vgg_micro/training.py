@@ -122,7 +122,6 @@ def train(
             f"{channels} channels, {len(classes)} classes; mini-VGG19 of {network.count_params():,} parameters; "
             f"up to {settings.epochs} epochs of {steps_per_epoch} steps of {batch_size} images."
         ),
-        leaves=(NETWORK, CLASSES, "per_class.csv", task.picture),
         hint=HINT,
         finish=finish,
         callbacks=callbacks,

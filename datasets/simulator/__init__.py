@@ -4,6 +4,7 @@ No image of a real cell goes into it, and none comes out: red microtubules, a gr
 localisation patterns, blue nuclei, drawn from random numbers and seen through a simulated microscope.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +32,8 @@ class Field(NamedTuple):
     cells: np.ndarray
 
 
-def simulate(label: int, seed, *, size: int = 192, line: CellLine | None = None) -> Field:
-    """Draws one field.
+def simulate(label: int, seed: int | Sequence[int], *, size: int = 192, line: CellLine | None = None) -> Field:
+    """Draw one field.
 
     Args:
         label: localisation pattern of the green channel, an index into
@@ -60,8 +61,8 @@ def simulate(label: int, seed, *, size: int = 192, line: CellLine | None = None)
     return Field(image, *(on_camera(labels).astype(np.uint16) for labels in (field.nuclei, field.cells)))
 
 
-def stain(rng, label: int, cell: Anatomy) -> np.ndarray:
-    """Stains the three channels of a field.
+def stain(rng: np.random.Generator, label: int, cell: Anatomy) -> np.ndarray:
+    """Stain the three channels of a field.
 
     Args:
         rng: numpy Generator.

@@ -30,7 +30,7 @@ class Steering(NamedTuple):
 
 
 def steering(field: Geometry) -> Steering:
-    """Returns the steering maps of a field of cells."""
+    """Return the steering maps of a field of cells."""
     size = field.edge.shape[0] // COARSE
     edge = cv2.resize(field.edge, (size, size), interpolation=cv2.INTER_AREA)
     outside = cv2.resize(field.outside - field.inside, (size, size), interpolation=cv2.INTER_AREA)
@@ -44,22 +44,22 @@ def _uphill(distance):
 
 
 def walk(
-    rng,
-    field,
-    guide,
-    start,
-    heading,
-    own,
+    rng: np.random.Generator,
+    field: Geometry,
+    guide: Steering,
+    start: np.ndarray,
+    heading: np.ndarray,
+    own: np.ndarray,
     *,
-    steps,
-    stride,
-    wobble,
-    bend=0.0,
-    respect=1.0,
-    margin=7.0,
-    stop=0.0,
-):
-    """Walks from many starting points at once.
+    steps: int,
+    stride: float,
+    wobble: float | np.ndarray,
+    bend: float | np.ndarray = 0.0,
+    respect: float = 1.0,
+    margin: float = 7.0,
+    stop: float = 0.0,
+) -> np.ndarray:
+    """Walk from many starting points at once.
 
     A walker keeps its direction but for random turns; at the cell border it turns along it; it goes around
     the nucleus; it stops where it would leave its cell.
@@ -114,13 +114,13 @@ def _index(place, size):
 
 
 def _deflect(heading, normal, near):
-    """Removes most of the component against `normal`, where `near`."""
+    """Remove most of the component against `normal`, where `near`."""
     against = heading.real * normal.real + heading.imag * normal.imag
     heading = heading - np.float32(0.8) * np.minimum(against, 0) * near * normal
     return heading / np.maximum(np.abs(heading), np.float32(1e-6))
 
 
-def scatter(rng, intensity: np.ndarray) -> np.ndarray:
+def scatter(rng: np.random.Generator, intensity: np.ndarray) -> np.ndarray:
     """Points of a Poisson process.
 
     Args:
@@ -138,24 +138,24 @@ def scatter(rng, intensity: np.ndarray) -> np.ndarray:
 
 
 def value_at(values: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Returns the value of a map at each complex point; beyond the map, that of its nearest point."""
+    """Return the value of a map at each complex point; beyond the map, that of its nearest point."""
     column, row = _index(points, values.shape[0])
     return values[row, column]
 
 
-def directions(rng, count: int) -> np.ndarray:
-    """Returns `count` random unit vectors."""
+def directions(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Return `count` random unit vectors."""
     return np.exp(2j * np.pi * rng.random(count))
 
 
 def from_nucleus(field: Geometry, points: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Returns the unit vectors at `points` that lead away from the nucleus of their cells `own`."""
+    """Return the unit vectors at `points` that lead away from the nucleus of their cells `own`."""
     away = points - field.centres[own - 1]
     return away / np.maximum(np.abs(away), 1)
 
 
-def draw(rng, size: int, paths: np.ndarray, *, thickness: int = 1, layers: int = 4) -> np.ndarray:
-    """Draws paths of different brightness; where paths cross, the light adds up.
+def draw(rng: np.random.Generator, size: int, paths: np.ndarray, *, thickness: int = 1, layers: int = 4) -> np.ndarray:
+    """Draw paths of different brightness; where paths cross, the light adds up.
 
     Args:
         rng: numpy Generator.
@@ -177,7 +177,7 @@ def draw(rng, size: int, paths: np.ndarray, *, thickness: int = 1, layers: int =
 
 
 def dots(size: int, points: np.ndarray, radii: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Draws discs: `radii` in grid units, `light` in [0, 1]; returns float32 (size, size)."""
+    """Draw discs: `radii` in grid units, `light` in [0, 1]; returns float32 (size, size)."""
     canvas = np.zeros((size, size), np.uint8)
     scale = 1 << _SHIFT
     for place, radius, value in zip(points, radii, light, strict=True):

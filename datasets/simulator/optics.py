@@ -8,8 +8,8 @@ import numpy as np
 from msrgan.datasets.simulator.shapes import OVERSAMPLING, smooth_noise
 
 
-def expose(rng, stains: np.ndarray, haze: Sequence[float]) -> np.ndarray:
-    """Takes the picture of one field.
+def expose(rng: np.random.Generator, stains: np.ndarray, haze: Sequence[float]) -> np.ndarray:
+    """Take the picture of one field.
 
     Point-spread function and binning to camera pixels, out-of-focus haze, uneven illumination, exposure,
     offset, Poisson photon noise, Gaussian read noise, 8-bit quantisation. The exposure of a channel depends
@@ -26,7 +26,7 @@ def expose(rng, stains: np.ndarray, haze: Sequence[float]) -> np.ndarray:
     return np.stack([_channel(rng, *pair) for pair in zip(stains, haze, strict=True)], -1)
 
 
-def _channel(rng, stain, haze):
+def _channel(rng: np.random.Generator, stain, haze):
     sigma = rng.uniform(0.7, 1.25)
     size = stain.shape[0] // OVERSAMPLING
     sharp = cv2.GaussianBlur(stain, (0, 0), sigma)
@@ -47,8 +47,8 @@ def _channel(rng, stain, haze):
     return np.clip(np.rint(counts * 255), 0, 255).astype(np.uint8)
 
 
-def photon_noise(rng, expected: np.ndarray) -> np.ndarray:
-    """Draws photon counts.
+def photon_noise(rng: np.random.Generator, expected: np.ndarray) -> np.ndarray:
+    """Draw photon counts.
 
     The square root of a Poisson variable has a variance of about 1/4, whatever its mean (Anscombe, Biometrika
     35, 1948). Squaring a normal variable of that variance is several times as fast as drawing from the

@@ -12,21 +12,21 @@ from msrgan.datasets.simulator.shapes import smooth_noise
 from msrgan.datasets.simulator.structures import Anatomy, er_mesh
 
 
-def nucleus(rng, cell: Anatomy):
+def nucleus(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     """Nucleoplasm: the whole nucleus, finely granular, without the nucleoli."""
     field = cell.field
     grain = 1 + 0.22 * smooth_noise(rng, len(field.edge), 4.5) + 0.12 * smooth_noise(rng, len(field.edge), 14)
     return np.minimum(field.inside / 4, 1) * np.clip(grain, 0.2, None) * (1 - rng.uniform(0.5, 0.95) * cell.nucleoli)
 
 
-def nucleoli(rng, cell: Anatomy):
+def nucleoli(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     """Bright blobs inside the nucleus, on faint nucleoplasm."""
     veil = rng.uniform(0.02, 0.22) * np.minimum(cell.field.inside / 4, 1)
     return veil + 1.3 * cell.nucleoli * np.clip(1 + 0.15 * smooth_noise(rng, len(veil), 5), 0.3, None)
 
 
-def nuclear_membrane(rng, cell: Anatomy):
-    """The rim of the nucleus, a thin closed line, with a fold here and there."""
+def nuclear_membrane(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
+    """Draw the rim of the nucleus, a thin closed line, with a fold here and there."""
     field = cell.field
     size = len(field.edge)
     border = field.inside + field.outside
@@ -46,8 +46,8 @@ def nuclear_membrane(rng, cell: Anatomy):
     return 1.2 * rim + 0.5 * folds * (field.inside > 0) + veil
 
 
-def golgi_apparatus(rng, cell: Anatomy):
-    """A compact, broken ribbon on the centrosome's side of the nucleus."""
+def golgi_apparatus(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
+    """Draw a compact, broken ribbon on the centrosome's side of the nucleus."""
     field = cell.field
     size = len(field.edge)
     towards = cell.centrosomes - field.centres
@@ -65,8 +65,8 @@ def golgi_apparatus(rng, cell: Anatomy):
     return ribbon * (field.nuclei == 0) + 0.04 * field.height
 
 
-def endoplasmic_reticulum(rng, cell: Anatomy):
-    """A polygonal mesh of tubules, dense sheets around the nucleus, and the nuclear envelope."""
+def endoplasmic_reticulum(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
+    """Draw a polygonal mesh of tubules, dense sheets around the nucleus, and the nuclear envelope."""
     field = cell.field
     near = np.exp(-field.outside / rng.uniform(28, 45))
     envelope = 0.7 * np.exp(-(((field.outside - 1) / 2) ** 2)) * (field.nuclei == 0)
@@ -75,7 +75,7 @@ def endoplasmic_reticulum(rng, cell: Anatomy):
     return (tubules + 0.45 * near * near * uneven + envelope) * np.minimum(field.edge / 8, 1) * (field.nuclei == 0)
 
 
-def vesicles(rng, cell: Anatomy):
+def vesicles(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     """Scattered round dots of unequal brightness in the cytoplasm."""
     field = cell.field
     cytoplasm = (field.nuclei == 0) & (field.edge > 4)
@@ -86,8 +86,8 @@ def vesicles(rng, cell: Anatomy):
     return 1.5 * dots(len(field.edge), places, radii, light) + 0.05 * field.height
 
 
-def plasma_membrane(rng, cell: Anatomy):
-    """The cell's outline, patchy, with ruffles and fine bristles (filopodia) that reach out of it."""
+def plasma_membrane(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
+    """Draw the cell's outline, patchy, with ruffles and fine bristles (filopodia) that reach out of it."""
     field = cell.field
     size = len(field.edge)
     patch = np.clip(0.8 + 0.45 * smooth_noise(rng, size, 26), 0.15, None)
@@ -102,7 +102,7 @@ def plasma_membrane(rng, cell: Anatomy):
     return 1.1 * line + surface + 0.6 * draw(rng, size, bristles)
 
 
-def mitochondria(rng, cell: Anatomy):
+def mitochondria(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     """Worm-like tubules, dense around the nucleus, thinning out towards the rim."""
     field = cell.field
     cytoplasm = (field.nuclei == 0) & (field.edge > 5) & (field.outside > 2)
@@ -115,7 +115,7 @@ def mitochondria(rng, cell: Anatomy):
     return worms * (field.nuclei == 0) + 0.03 * field.height
 
 
-def cytosol(rng, cell: Anatomy):
+def cytosol(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     """Smooth filling of the cytoplasm up to the rim, weaker in the nucleus, with dark vacuoles."""
     field = cell.field
     size = len(field.edge)
@@ -127,12 +127,12 @@ def cytosol(rng, cell: Anatomy):
     return 0.9 * fill * grain * shaded * (1 - holes)
 
 
-def microtubules(rng, cell: Anatomy):
-    """The network of the red channel, stained through another protein: other weights, some monomer."""
+def microtubules(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
+    """Stain the network of the red channel through another protein: other weights, some monomer."""
     return 0.8 * np.minimum(cell.microtubules, 3) + rng.uniform(0.02, 0.12) * cell.field.height
 
 
-def centrosome(rng, cell: Anatomy):
+def centrosome(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     """One or two tiny bright dots beside the nucleus, over a faint cytosol."""
     field = cell.field
     pair = rng.random(len(cell.centrosomes)) < 0.6
@@ -142,7 +142,7 @@ def centrosome(rng, cell: Anatomy):
     return 2.2 * spots * (field.cells > 0) + rng.uniform(0.02, 0.10) * field.height
 
 
-def actin_filaments(rng, cell: Anatomy):
+def actin_filaments(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     """Parallel stress fibres across the cell, under the nucleus too, and a cortex along the border."""
     field = cell.field
     size = len(field.edge)
@@ -159,8 +159,8 @@ def actin_filaments(rng, cell: Anatomy):
     return 0.8 * fibres + rng.uniform(0.2, 0.5) * cortex + 0.05 * field.height
 
 
-def intermediate_filaments(rng, cell: Anatomy):
-    """A wavy cage of bundles that winds around the nucleus and frays outwards."""
+def intermediate_filaments(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
+    """Draw a wavy cage of bundles that winds around the nucleus and frays outwards."""
     field = cell.field
     size = len(field.edge)
     cytoplasm = (field.outside > 2) & (field.edge > 5)

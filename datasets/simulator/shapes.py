@@ -4,6 +4,7 @@ Everything here lives on the drawing grid, which is `OVERSAMPLING` times finer t
 lengths are in grid units unless a comment says otherwise. Points in the plane are complex numbers, x + iy.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -51,7 +52,7 @@ class Geometry(NamedTuple):
         outside: float32 distance to the nearest nucleus, 0 inside the nuclei.
         inside: float32 distance to the border of the nucleus, 0 outside the nuclei.
         height: float32 in [0, 1], thickness of the cytoplasm: low at the rim, high around the nucleus.
-        centres: complex128 (n,), the middle of each nucleus; those beyond the border of the field are kept.
+        centres: complex128 (n,), the middle of each nucleus; nuclei beyond the border of the field are kept.
         axes: complex128 (n,), unit vectors along the long axis of each cell.
         radii: float64 (n,), nucleus radii.
     """
@@ -68,8 +69,8 @@ class Geometry(NamedTuple):
     radii: np.ndarray
 
 
-def cell_line(seed) -> CellLine:
-    """Draws a cell line; the same seed (an int or a sequence of ints) gives the same line."""
+def cell_line(seed: int | Sequence[int]) -> CellLine:
+    """Draw a cell line; the same seed (an int or a sequence of ints) gives the same line."""
     rng = np.random.default_rng(seed)
     return CellLine(
         radius=rng.uniform(32, 48),
@@ -85,8 +86,8 @@ def cell_line(seed) -> CellLine:
     )
 
 
-def smooth_noise(rng, size: int, period: float) -> np.ndarray:
-    """Returns a float32 (size, size) random field of unit variance whose bumps are about `period` wide."""
+def smooth_noise(rng: np.random.Generator, size: int, period: float) -> np.ndarray:
+    """Return a float32 (size, size) random field of unit variance whose bumps are about `period` wide."""
     coarse = rng.standard_normal((int(size / period) + 4,) * 2, dtype=np.float32)
     scale = size / (coarse.shape[0] - 3)
     # The centre of the enlargement, so that the replicated border never shows.
@@ -96,7 +97,7 @@ def smooth_noise(rng, size: int, period: float) -> np.ndarray:
     return 1.4 * fine[margin : margin + size, margin : margin + size]
 
 
-def geometry(rng, line: CellLine, size: int) -> Geometry:
+def geometry(rng: np.random.Generator, line: CellLine, size: int) -> Geometry:
     """Lays out a field of cells.
 
     Args:
@@ -155,7 +156,7 @@ def geometry(rng, line: CellLine, size: int) -> Geometry:
     )  # fmt: skip
 
 
-def _places(rng, line, size):
+def _places(rng: np.random.Generator, line, size):
     """Nucleus centres, in view or just beyond the border, none too near another."""
     margin = 0.8 * OVERSAMPLING * line.radius
     apart = OVERSAMPLING * line.radius * (2.3 - 0.9 * line.confluence)
@@ -167,7 +168,7 @@ def _places(rng, line, size):
     return centres
 
 
-def _outline(rng, roughness, protrusions, orders=5):
+def _outline(rng: np.random.Generator, roughness, protrusions, orders=5):
     """Radius over mean radius, at 512 angles: low harmonics and a few tapered arms."""
     angle = np.linspace(0, 2 * np.pi, 512, endpoint=False)
     order = np.arange(2, 2 + orders)[:, None]
@@ -205,20 +206,20 @@ def _nearest(scores, size):
 
 
 def _span(inside):
-    """The slice from the first to the last True, a little wider; one that is never empty."""
-    found = np.flatnonzero(inside)
-    return slice(max(found[0] - 2, 0), found[-1] + 3) if len(found) else slice(0, 1)
+    """Return the slice from the first to the last True, a little wider; one that is never empty."""
+    places = np.flatnonzero(inside)
+    return slice(max(places[0] - 2, 0), places[-1] + 3) if len(places) else slice(0, 1)
 
 
 def _seen_first(cells, nuclei):
-    """Numbers (from 0) of the shapes that the camera sees, those with a visible nucleus first."""
+    """Numbers (from 0) of the shapes that the camera sees, the ones with a visible nucleus first."""
     seen, with_nucleus = (np.unique(on_camera(labels)) for labels in (cells, nuclei))
     seen = seen[seen > 0]
     return seen[np.argsort(~np.isin(seen, with_nucleus), kind="stable")] - 1
 
 
 def on_camera(labels: np.ndarray) -> np.ndarray:
-    """Returns the label map on the camera's pixels."""
+    """Return the label map on the camera's pixels."""
     return labels[::OVERSAMPLING, ::OVERSAMPLING]
 
 

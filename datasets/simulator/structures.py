@@ -32,8 +32,8 @@ class Anatomy(NamedTuple):
     chromatin: np.ndarray
 
 
-def anatomy(rng, field: Geometry) -> Anatomy:
-    """Fills a field of cells with centrosomes, microtubules, nucleoli and chromatin."""
+def anatomy(rng: np.random.Generator, field: Geometry) -> Anatomy:
+    """Fill a field of cells with centrosomes, microtubules, nucleoli and chromatin."""
     guide = steering(field)
     centrosomes = _centrosomes(rng, field)
     nucleoli = _nucleoli(rng, field)
@@ -43,8 +43,8 @@ def anatomy(rng, field: Geometry) -> Anatomy:
     )  # fmt: skip
 
 
-def _centrosomes(rng, field):
-    """The best of a few random places: close to the nucleus, in the own cell, away from its border."""
+def _centrosomes(rng: np.random.Generator, field):
+    """Return the best of a few random places: close to the nucleus, in the own cell, away from its border."""
     count, tries = len(field.centres), 12
     away = directions(rng, count * tries).reshape(count, tries)
     places = field.centres[:, None] + away * field.radii[:, None] * rng.uniform(0.8, 1.5, away.shape)
@@ -55,7 +55,7 @@ def _centrosomes(rng, field):
     return places[np.arange(count), best]
 
 
-def _microtubules(rng, field, guide, centrosomes):
+def _microtubules(rng: np.random.Generator, field, guide, centrosomes):
     count = rng.poisson(field.line.filaments * rng.uniform(0.8, 1.2, len(centrosomes)))
     own = np.repeat(np.arange(1, len(count) + 1), count)
     origin = np.repeat(centrosomes, count)
@@ -73,7 +73,7 @@ def _microtubules(rng, field, guide, centrosomes):
     return 0.75 * draw(rng, len(field.edge), paths)
 
 
-def _nucleoli(rng, field):
+def _nucleoli(rng: np.random.Generator, field):
     size = len(field.edge)
     count = 1 + rng.poisson(field.line.nucleoli - 1, len(field.radii))
     radii = np.repeat(field.radii, count)
@@ -87,14 +87,14 @@ def _nucleoli(rng, field):
     return np.clip((blobs - 0.42) * 4, 0, 1) * (field.inside > 3)
 
 
-def _chromatin(rng, field, nucleoli):
+def _chromatin(rng: np.random.Generator, field, nucleoli):
     size = len(field.edge)
     texture = 0.6 * smooth_noise(rng, size, 9) + 0.6 * smooth_noise(rng, size, 4) + 0.4 * smooth_noise(rng, size, 20)
     body = np.minimum(field.inside / 5, 1) * (field.nuclei > 0)
     return body * np.clip(0.75 + field.line.chromatin * texture, 0.1, None) * (1 - 0.65 * nucleoli)
 
 
-def er_mesh(rng, size: int, spacing: float = 8.0):
+def er_mesh(rng: np.random.Generator, size: int, spacing: float = 8.0) -> np.ndarray:
     """Edges of the Voronoi cells of random points: three-way junctions, as the ER's tubules have them."""
     points = rng.integers(0, size, (2, round((size / spacing) ** 2)))
     free = np.ones((size, size), np.uint8)

@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import keras
 from msrgan.io.atomic import atomic
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
-# What every run leaves in its folder.
-LEAVES = ("checkpoints", "logs", "samples", "config.json", "history.csv")
+# What a run of either stage leaves in its folder.
+LEAVES = ("checkpoints", "logs", "samples", "model", "config.json", "history.csv", "generator.keras")
+LEAVES += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png", "scores.png")
 
 
 class Run:
@@ -28,7 +29,6 @@ class Run:
         data: what identifies the training images.
         free: names of arguments that may differ when the run goes on.
         later: names that may be null at first, and then may not change.
-        leaves: names of what the run leaves in the folder, besides `LEAVES`.
         resume: go on with what the folder holds; otherwise what an earlier run left is removed.
         writes: whether this process writes (under several workers only the chief does).
 
@@ -45,11 +45,10 @@ class Run:
         data: dict[str, Any],
         free: Collection[str] = (),
         later: Collection[str] = (),
-        leaves: Sequence[str] = (),
         resume: bool = True,
         writes: bool = True,
     ):
-        self.folder, self.free, self.later, self.leaves = folder, free, later, (*LEAVES, *leaves)
+        self.folder, self.free, self.later = folder, free, later
         self.checkpoints, self.logs, self.samples = (folder / n for n in ("checkpoints", "logs", "samples"))
         if not resume and writes:
             self._clear()
@@ -114,7 +113,7 @@ class Run:
         if not (self.folder / "config.json").is_file():
             return
         self._before()
-        for name in self.leaves:
+        for name in LEAVES:
             path = self.folder / name
             if path.is_dir():
                 shutil.rmtree(path)

@@ -33,10 +33,8 @@ class Job(NamedTuple):
         held_out: those that are validated on.
         derived: what the images decided, for config.json.
         about: one line for the user.
-        leaves: names of the files that `finish` writes.
         hint: the options that shorten the run.
         finish: (folder, loop, whether it was interrupted) -> None: write what the run leaves.
-        begin: called before the first step, not when the run goes on.
         callbacks: (folder, loop) -> callbacks of the stage's own.
         identity: what else must be the same when the run goes on.
     """
@@ -51,10 +49,8 @@ class Job(NamedTuple):
     held_out: Survey
     derived: dict[str, Any]
     about: str
-    leaves: Sequence[str]
     hint: str
     finish: Callable[[Run, Loop, bool], None]
-    begin: Callable[[], None] = lambda: None
     callbacks: Callable[[Run, Loop], list[keras.callbacks.Callback]] = lambda folder, loop: []
     identity: dict[str, Any] = {}
 
@@ -90,7 +86,6 @@ def run(job: Job, settings: Settings, distribution: tf.distribute.Strategy) -> N
         data=identity(job.images, job.held_out) | job.identity,
         free=settings.named(FREE),
         later=settings.named(LATER) | {"features"},
-        leaves=job.leaves,
         resume=settings.resume,
         writes=chief,
     )
@@ -112,8 +107,6 @@ def run(job: Job, settings: Settings, distribution: tf.distribute.Strategy) -> N
         step = loop.restore()
         if step and chief:
             say(f"resumed at step {step}")
-        if not step:
-            job.begin()
         watching = [folder.history(step), Report(loop, job.hint)] if chief else []
         interrupted = False
         try:

@@ -134,7 +134,7 @@ def resolve(options: Mapping[str, Any]) -> SRGANSettings:
     options = dict(options) | {"vgg": options["vgg"] or (options["vgg_weights"] and "imagenet")}
     sizes, training, ignored = complete(VARIANTS[options["variant"]], options)
     if ignored:
-        say(f"{options['variant']} has no {', '.join(ignored)}: ignored.")
+        say(f"{options['variant']} has no {', '.join(f'`{name}`' for name in ignored)}: ignored.")
     absent = dict.fromkeys(ignored)
     return SRGANSettings(**options | absent | sizes | training | {"degradation": make(options["degradation"]).spec})
 

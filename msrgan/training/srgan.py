@@ -65,6 +65,8 @@ def train(
     keras.utils.set_random_seed(settings.seed)  # preparing a set draws random numbers too
     with distribution.scope():
         model = _build(settings, images, channels, features)
+        if settings.init and not (settings.resume and any(settings.out.glob("checkpoints/ckpt-*"))):
+            start_from(settings.init, model.generator, model.averaged)
     window = shuffle_window(images, settings.cache_bytes)
     per_epoch = math.ceil(len(images.ids) * settings.crops_per_image / settings.batch_size)
     degradation = ACQUIRED if images.pairs else settings.degradation
@@ -111,10 +113,8 @@ def train(
             "steps_per_epoch": steps_per_epoch,
         },
         about=_about(settings, model, images, held_out, channels, phases, steps_per_epoch, features),
-        leaves=(MODEL, GENERATOR),
         hint=HINT,
         finish=finish,
-        begin=lambda: start_from(settings.init, model.generator, model.averaged) if settings.init else None,
         callbacks=callbacks,
         identity={"features": features.fingerprint if features else None},
     )

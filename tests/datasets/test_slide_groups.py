@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from msrgan import datasets, io
-from msrgan.datasets.splits import hold_out, three_ways
+from msrgan.datasets.records import Record
+from msrgan.datasets.splits import split
 
 SPLITS = ("train", "validation", "test")
+
+
+def record(name, group, label):
+    return Record(id=name, paths=(), group=group, label=label)
 
 
 def write(path, seed):
@@ -24,11 +29,11 @@ def test_a_slide_of_several_files_is_never_split(top, tmp_path):
         write(raw / "labels" / "alone.png", 0)
     where = {"manual_dir": raw, "data_dir": tmp_path / "tfds"}
     of_file, of_group = {}, {}
-    for split in SPLITS:
-        for example in datasets.load("tissue:tile=32", split, **where).as_numpy_iterator():
+    for part in SPLITS:
+        for example in datasets.load("tissue:tile=32", part, **where).as_numpy_iterator():
             name = example["id"].decode().rsplit("_y", 1)[0]
-            of_file[name.removeprefix(f"{top}/")] = split
-            of_group.setdefault(example["group"].decode().removeprefix(f"{top}/"), set()).add(split)
+            of_file[name.removeprefix(f"{top}/")] = part
+            of_group.setdefault(example["group"].decode().removeprefix(f"{top}/"), set()).add(part)
     assert sorted(of_file) == sorted(files)
     for k in range(8):
         assert len({split for name, split in of_file.items() if name.startswith(f"slide{k}/")}) == 1
@@ -41,13 +46,8 @@ def test_a_slide_of_several_files_is_never_split(top, tmp_path):
 def test_groups_of_any_sizes_are_held_out_whole(seed):
     rng = np.random.default_rng(seed)
     groups = [f"group{g}" for g in rng.integers(0, rng.integers(3, 30), 150)]
-    labels = [f"class{rng.integers(0, 3)}" for _ in groups]
-    held = hold_out(labels, groups, fraction=0.3, seed=seed)
-    assert not {g for g, out in zip(groups, held, strict=True) if out} & {
-        g for g, out in zip(groups, held, strict=True) if not out
-    }
-    examples = list(zip(labels, groups, strict=True))
-    parts = three_ways(examples, label=lambda e: e[0], group=lambda e: e[1])
-    owners = [{group for _, group in part} for part in parts.values()]
+    records = [record(f"{k}", group, f"class{rng.integers(0, 3)}") for k, group in enumerate(groups)]
+    parts = split(records, seed=seed)
+    owners = [{record.group for record in part} for part in parts.values()]
     assert sum(map(len, owners)) == len(set(groups))
-    assert sorted(e for part in parts.values() for e in part) == sorted(examples)
+    assert sorted(record.id for part in parts.values() for record in part) == sorted(r.id for r in records)

@@ -105,7 +105,7 @@ def test_rate_of_the_discriminator(rate, expected):
 def test_filters_of_msrgan_are_a_multiple_of_four():
     generator = VARIANTS["msrgan"].generator
     sizes = tiny(VARIANTS["msrgan"]) | {"filters": 6}
-    with pytest.raises(ValueError, match="--filters that are a multiple of 4, or --widths. Received: 6"):
+    with pytest.raises(ValueError, match="`filters` that are a multiple of 4, or `widths`. Received: 6"):
         generator(channels=1, scale=4, **sizes)
     assert generator(channels=1, scale=4, **sizes | {"widths": (8, 8)}).output_shape == (None, None, None, 1)
     assert generator(channels=1, scale=2, **sizes).output_shape == (None, None, None, 1)

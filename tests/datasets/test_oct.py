@@ -6,7 +6,7 @@ import pytest
 from conftest import spots
 
 from msrgan import datasets, io
-from msrgan.datasets.oct import CLASSES, Oct
+from msrgan.datasets.oct.builder import CLASSES, Oct
 
 
 def scan(seed, height=24, width=32):
@@ -75,14 +75,14 @@ def test_a_patient_of_two_classes_is_not_cut(tmp_path):
         assert {n.split("-")[1] for n in names if n[0] == "C"} == {n.split("-")[1] for n in names if n[0] == "D"}
 
 
-def test_the_published_split_is_kept_without_patients_of_two_folders(tree, tmp_path, capfd):
+def test_the_published_split_is_kept_without_patients_of_two_folders(tree, tmp_path, said):
     for name in ("train/CNV/CNV-11-7", "train/CNV/CNV-10-8", "val/CNV/CNV-11-9", "CNV-5000-1"):
         write(tree / f"{name}.jpeg", scan(1))
     parts = splits(tree.parent, tmp_path, "oct/published")
     assert parts["test"] == ["CNV-11-1", "DME-111-1", "DRUSEN-211-1", "NORMAL-311-1"]
     assert parts["validation"] == ["CNV-10-1", "DME-110-1", "DRUSEN-210-1", "NORMAL-310-1"]
     assert len(parts["train"]) == 80
-    said = capfd.readouterr().err
+    said = said.text
     assert "skipped 2 scans of train: their patients are also in test or validation" in said
     assert "skipped 1 scans of validation" in said
     assert "skipped 1 scans outside of the folders" in said
@@ -99,15 +99,15 @@ def test_the_published_split_needs_no_validation_folder(tree, tmp_path):
     assert not validation & {name.split("-")[1] for name in parts["train"]}
 
 
-def test_a_scan_that_lies_in_two_folders_is_taken_once(tree, tmp_path, capfd):
+def test_a_scan_that_lies_in_two_folders_is_taken_once(tree, tmp_path, said):
     shutil.copy(tree / "test" / "DME" / "DME-111-1.jpeg", tree / "train" / "DME" / "DME-111-1.jpeg")
     parts = splits(tree.parent, tmp_path, "oct/published")
     assert "DME-111-1" in parts["test"]
     assert "DME-111-1" not in parts["train"]
-    assert "skipped 1 scans whose name occurs twice" in capfd.readouterr().err
+    assert "skipped 1 scans whose name occurs twice" in said.text
 
 
-def test_bad_files_are_named_and_the_others_go_on(tree, tmp_path, capfd):
+def test_bad_files_are_named_and_the_others_go_on(tree, tmp_path, said):
     data = (tree / "train" / "CNV" / "CNV-1-1.jpeg").read_bytes()
     (tree / "train" / "CNV" / "CNV-1-1.jpeg").write_bytes(data[: len(data) // 2])
     write(tree / "train" / "AMD" / "AMD-1-1.jpeg", scan(1))
@@ -115,7 +115,7 @@ def test_bad_files_are_named_and_the_others_go_on(tree, tmp_path, capfd):
     write(tree / "train" / "CNV" / "DME-9000-1.jpeg", scan(1))
     write(tree / "train" / "CNV" / "CNV-9001-1.png", spots(1, channels=3))
     assert len(read(tree.parent, tmp_path)) == 87
-    said = capfd.readouterr().err
+    said = said.text
     for expected in (
         "CNV-1-1.jpeg: cannot be read as an image (truncated JPEG)",
         "AMD-1-1.jpeg: a scan is named CLASS-PATIENT-NUMBER, CLASS one of CNV, DME, DRUSEN, NORMAL",
@@ -157,7 +157,9 @@ def test_the_first_scans_that_cannot_be_read_are_named(tmp_path):
     for k in range(9):
         (tmp_path / "raw" / f"CNV-{k}-1.jpeg").write_bytes(b"")
     write(tmp_path / "raw" / "scan.png", scan(1))
-    with pytest.raises(ValueError, match="too few readable scans.*three patients. Skipped: .* and 7 more.$") as error:
+    with pytest.raises(
+        ValueError, match="too few readable scans.*three patients. Received: 9. Skipped: .* and 7 more.$"
+    ) as error:
         read(tmp_path / "raw", tmp_path)
     assert str(error.value).count("cannot be read as an image (empty file)") == 3
 

@@ -1,23 +1,23 @@
 """The Human Protein Atlas challenge: its files, its levels, its labels, and stage 1 on several labels an image."""
 
 import csv
+import shutil
 import sys
-from functools import partial
 
 import cv2
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_datasets as tfds
 import tifffile
 from conftest import spots
 
 import train_vgg
 from msrgan import datasets, io
-from msrgan.datasets import beam, hpa
-from msrgan.datasets.hpa import random_level
-from msrgan.datasets.hpa_channels import CLASSES, COLOURS, compose, parse_classes
+from msrgan.datasets import atlas
+from msrgan.datasets.atlas import COLOURS
+from msrgan.datasets.hpa.builder import CLASSES, Hpa, parse_classes
+from msrgan.datasets.hpa.levels import compose, random_level
 from msrgan.datasets.splits import SPLITS
 
 TARGETS = ["0", "0 25", "25", "7", "7", "0", "2 0", "25", "7 25", "2", "2", "0"]
@@ -119,7 +119,7 @@ def test_16_bit_tiff_keeps_its_depth(tmp_path):
     assert found[IDS[3]]["image"].dtype == np.uint16
     raw = read("hpa/16bit", data_dir=tmp_path / "tfds")
     np.testing.assert_array_equal(raw[IDS[3]]["image"], expected(3, np.uint16))
-    with pytest.raises(ValueError, match="_red.tif has uint16 pixels, .* Use --data hpa/16bit"):
+    with pytest.raises(ValueError, match="_red.tif has uint16 pixels, .* Use `data` hpa/16bit"):
         read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")
 
 
@@ -205,9 +205,13 @@ def test_a_single_label_is_a_number(prepared):
 
 
 def test_supervised_batches_of_tfds(prepared):
-    builder = hpa.Hpa(data_dir=prepared, level="3")
+    builder = Hpa(data_dir=prepared, level="3")
     image, label = next(iter(builder.as_dataset(split="train", as_supervised=True, batch_size=2)))
     assert (image.shape, label.shape) == ((2, 32, 32, 3), (2, 28))
+    assert builder.as_dataset(split="test", batch_size=-1)["image"].shape == (4, 32, 32, 3)
+    parts = builder.as_dataset(batch_size=3)
+    assert {name: len(list(part)) for name, part in parts.items()} == dict.fromkeys(SPLITS, 2)
+    assert [len(list(part)) for part in builder.as_dataset(split=["test", "train"])] == [4, 4]
 
 
 @pytest.mark.parametrize("option", ["level=5", "labels=some", "beam=maybe"])
@@ -226,7 +230,7 @@ def test_whole_numbers_have_a_limit(seed, prepared):
     assert len(read("hpa:level=random,seed=2147483647", "test", data_dir=prepared)) == 4
 
 
-def test_bad_images_are_named_and_the_others_go_on(tmp_path, capfd):
+def test_bad_images_are_named_and_the_others_go_on(tmp_path, said):
     folder = kaggle(tmp_path / "raw")
     train = folder / "train"
     (train / f"{IDS[0]}_blue.png").unlink()
@@ -235,6 +239,7 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, capfd):
     path = train / f"{IDS[3]}_red.png"
     path.write_bytes(path.read_bytes()[:100])
     cv2.imwrite(str(train / f"{IDS[4]}_red.png"), spots(1, size=32))
+    shutil.copy(train / f"{IDS[9]}_red.png", folder)
     for name in ("extra_red.png", "extra_blue.png"):
         cv2.imwrite(str(train / name), plane(0, "red"))
     rows = [[name, target] for name, target in zip(IDS, TARGETS, strict=True)]
@@ -244,10 +249,11 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, capfd):
         write_channels(train, name, 0)
     write_table(folder, [*rows, ("absent", "3"), (IDS[8], "2"), *((name, "0") for name in good)])
     found = read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")
-    assert sorted(found) == IDS[8:] + good
-    err = capfd.readouterr().err
+    assert sorted(found) == [IDS[8], *IDS[10:], *good]
+    err = said.text
     for message in (
-        f"warning: skipped {IDS[0]} (train.csv, line 2): no blue channel",
+        f"skipped {IDS[0]}: no blue channel",
+        f"skipped {IDS[9]}: more than one red channel: {folder}/{IDS[9]}_red.png and {train}/{IDS[9]}_red.png",
         f"{IDS[1]}_yellow.png is 16x32 uint8, {IDS[1]}_red.png is 32x32 uint8. Channels must match",
         f"{IDS[2]}_green.png is 32x32 uint16, {IDS[2]}_red.png is 32x32 uint8",
         f"{IDS[3]}_red.png: cannot be read as an image",
@@ -255,10 +261,10 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, capfd):
         f"{IDS[5]} (train.csv, line 7): '28' is none of the 28 classes",
         f"{IDS[6]} (train.csv, line 8): 'Lysosome' is none of the 28 classes",
         f"{IDS[7]} (train.csv, line 9): it has no class",
-        f"{IDS[8]} (train.csv, line 15): its id occurs before",
+        f"{IDS[8]} (train.csv, line 15): its id {IDS[8]} has another class before",
         "skipped absent (train.csv): it has no files",
-        "skipped extra: it has no row in train.csv",
-        "hpa: 10 examples prepared, 10 raw images skipped",  # a row that repeats an id is no image
+        "skipped extra: its id extra has no class in the table",
+        "hpa: 9 examples prepared, 11 raw images skipped",  # a row that repeats an id is no image
     ):
         assert message in err, message
 
@@ -273,7 +279,7 @@ def table_of(text):
         (table_of(b"id,label\n1,2\n"), ValueError, "must have the columns Id and Target. Received: id, label"),
         (table_of(b""), ValueError, "must have the columns Id and Target"),
         (table_of(b"Id,Target\n\xff\xfe,3\n"), ValueError, "train.csv cannot be read as a table"),
-        (table_of(b"Id,Target\nother,3\n"), ValueError, "no image with all of red, green, blue, yellow"),
+        (table_of(b"Id,Target\nother,3\n"), ValueError, "no field with all of red, green, blue, yellow"),
         (lambda folder: (folder / "train.csv").unlink(), FileNotFoundError, "must hold one train.csv of Id,Target"),
     ],
 )
@@ -297,30 +303,30 @@ def test_a_split_without_a_readable_image_is_an_error_before_the_work(tmp_path):
         assert reason in str(error.value)
 
 
-def test_rows_that_do_not_fit_the_columns_are_named(tmp_path, capfd):
+def test_rows_that_do_not_fit_the_columns_are_named(tmp_path, said):
     folder = kaggle(tmp_path / "raw")
     rows = [f"{target},{name}" for name, target in zip(IDS, TARGETS, strict=True)]
     rows[0], rows[1], rows[2], rows[3] = "0", f"0,{IDS[1]},25, 7", f"25,{IDS[2]},,", f",{IDS[3]}"
     (folder / "train.csv").write_text("\n".join(["Target,Id", *rows, ""]))
     assert sorted(read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")) == [IDS[2], *IDS[4:]]
     (folder / "train.csv").write_text(f"Id,Target\n{IDS[0]},0,25\n{IDS[1]}\n")
-    with pytest.raises(ValueError, match="no image with all of") as error:
+    with pytest.raises(ValueError, match="no field with all of") as error:
         read("hpa", manual_dir=folder, data_dir=tmp_path / "again")
-    err = capfd.readouterr().err
+    err = said.text
     for message in (
-        "warning: skipped a row (train.csv, line 2): it has no id",
-        f"warning: skipped {IDS[1]} (train.csv, line 3): more cells than columns, 25,  7. Several classes",
-        f"warning: skipped {IDS[3]} (train.csv, line 5): it has no class",
+        "skipped a row (train.csv, line 2): it has no id",
+        f"skipped {IDS[1]} (train.csv, line 3): more cells than columns, 25,  7. Several classes",
+        f"skipped {IDS[3]} (train.csv, line 5): it has no class",
         "hpa: 9 examples prepared, 3 raw images skipped",  # the first, whose row has no id, too
-        f"warning: skipped {IDS[0]} (train.csv, line 2): more cells than columns, 25. Several classes",
-        f"warning: skipped {IDS[1]} (train.csv, line 3): it has no class",
+        f"skipped {IDS[0]} (train.csv, line 2): more cells than columns, 25. Several classes",
+        f"skipped {IDS[1]} (train.csv, line 3): it has no class",
     ):
         assert message in err, message
-    assert f"2 in the table. Skipped: {IDS[0]} (train.csv, line 2): more" in str(error.value)
+    assert f"Received: 12 fields, 2 ids in the table. Skipped: {IDS[0]} (train.csv, line 2): more" in str(error.value)
 
 
 def test_an_interrupted_preparation_is_run_again(raw, prepared, tmp_path, monkeypatch):
-    plain, calls = hpa.merge, []
+    plain, calls = atlas.merge, []
 
     def interrupted(paths):
         calls.append(paths)
@@ -328,7 +334,7 @@ def test_an_interrupted_preparation_is_run_again(raw, prepared, tmp_path, monkey
             raise KeyboardInterrupt
         return plain(paths)
 
-    monkeypatch.setattr(hpa, "merge", interrupted)
+    monkeypatch.setattr(atlas, "merge", interrupted)
     with pytest.raises(KeyboardInterrupt):
         read("hpa", manual_dir=raw, data_dir=tmp_path)
     assert not list(tmp_path.rglob("*.tfrecord*"))
@@ -341,64 +347,26 @@ def test_an_interrupted_preparation_is_run_again(raw, prepared, tmp_path, monkey
 # Apache Beam
 
 
-def test_beam_prepares_the_same_set(raw, prepared, tmp_path, capfd):
+def test_beam_prepares_the_same_set_and_counts_what_it_skips(raw, prepared, tmp_path, said):
     pytest.importorskip("apache_beam")
-    for split in ("train", "validation", "test"):
-        found = read("hpa:beam=on", split, manual_dir=raw, data_dir=tmp_path)
-        whole = read("hpa", split, data_dir=prepared)
-        assert list(found) == list(whole)
+    shutil.copytree(raw, tmp_path / "raw")
+    (tmp_path / "raw" / "train" / f"{IDS[0]}_red.png").write_bytes(b"")
+    for split in SPLITS:
+        of_beam = read("hpa:beam=on", split, manual_dir=tmp_path / "raw", data_dir=tmp_path / "tfds")
+        whole = {name: example for name, example in read("hpa", split, data_dir=prepared).items() if name != IDS[0]}
+        assert list(of_beam) == list(whole)
         for name in whole:
-            np.testing.assert_array_equal(found[name]["image"], whole[name]["image"])
-            np.testing.assert_array_equal(found[name]["label"], whole[name]["label"])
-    assert "hpa: 12 examples prepared, 0 raw images skipped" in capfd.readouterr().err
-
-
-def test_beam_names_what_it_skips(tmp_path, capfd):
-    pytest.importorskip("apache_beam")
-    folder = kaggle(tmp_path / "raw")
-    (folder / "train" / f"{IDS[0]}_red.png").write_bytes(b"")
-    assert sorted(read("hpa:beam=on", manual_dir=folder, data_dir=tmp_path / "tfds")) == IDS[1:]
-    err = capfd.readouterr().err
-    assert f"skipped {IDS[0]}: " in err
-    assert "hpa: 11 examples prepared, 1 raw images skipped" in err
+            np.testing.assert_array_equal(of_beam[name]["image"], whole[name]["image"])
+            np.testing.assert_array_equal(of_beam[name]["label"], whole[name]["label"])
+    assert "12 raw images go through Apache Beam, which shows no progress" in said.messages
+    assert said.text.count(f"skipped {IDS[0]}: ") == 1
+    assert "hpa: 11 examples prepared, 1 raw images skipped" in said.messages
 
 
 def test_a_missing_beam_is_named_before_the_work(raw, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(ValueError, match=r"pip install 'msrgan\[beam\]'"):
         read("hpa:beam=on", manual_dir=raw, data_dir=tmp_path)
-    with pytest.raises(ValueError, match="needs Apache Beam"):
-        beam.examples([1], lambda k: [], beam=True)
-
-
-def test_beam_runs_in_this_process_unless_a_runner_is_named(monkeypatch):
-    pytest.importorskip("apache_beam")
-    monkeypatch.setattr(sys, "argv", ["train_vgg.py", "--direct_num_workers=9", "--data", "hpa:beam=on"])
-    config = beam.in_process(tfds.download.DownloadConfig(manual_dir="raw"))
-    assert (type(config.beam_runner).__name__, config.manual_dir) == ("FnApiRunner", "raw")
-    assert config.beam_options.get_all_options()["direct_num_workers"] == 1
-    assert beam.in_process(tfds.download.DownloadConfig(beam_runner="DataflowRunner")).beam_runner == "DataflowRunner"
-
-
-def test_what_beam_calls_in_this_process_counts_and_shows_a_bar(monkeypatch, capfd):
-    apache_beam = pytest.importorskip("apache_beam")
-    monkeypatch.setattr(beam.tqdm_utils, "tqdm", partial(beam.tqdm_utils.tqdm, mininterval=0))
-    made = []
-
-    def make(record):
-        made.append(record)
-        return [(record, {})] if record != "b" else []
-
-    config = beam.in_process(None)
-    with apache_beam.Pipeline(config.beam_runner, config.beam_options) as pipeline:
-        _ = pipeline | beam.examples("abc", make, beam=True)
-    assert sorted(made) == ["a", "b", "c"]
-    assert "Preparing: 100%" in capfd.readouterr().err
-
-
-def test_examples_without_beam_are_made_one_after_the_other():
-    made = beam.examples(["a", "b", "c"], lambda r: [(r + k, {}) for k in "12"] if r != "b" else [])
-    assert [key for key, _ in made] == ["a1", "a2", "c1", "c2"]
 
 
 # Stage 1
@@ -412,8 +380,15 @@ def train(data, raw, prepared, out):
         return list(csv.DictReader(file)), list(csv.DictReader(log))
 
 
-def test_stage_1_on_several_labels_an_image(raw, prepared, tmp_path, capfd):
-    scores, history = train("hpa", raw, prepared, tmp_path / "vgg")
+@pytest.fixture(scope="module")
+def run(raw, prepared, tmp_path_factory):
+    """The folder of a run on all labels, its scores by class and its history."""
+    folder = tmp_path_factory.mktemp("run") / "vgg"
+    return folder, *train("hpa", raw, prepared, folder)
+
+
+def test_stage_1_on_several_labels_an_image(run, prepared):
+    folder, scores, history = run
     assert [row["class"] for row in scores] == list(CLASSES)
     validation = read("hpa", "validation", data_dir=prepared)
     truth = np.stack([e["label"] for e in validation.values()])
@@ -422,19 +397,19 @@ def test_stage_1_on_several_labels_an_image(raw, prepared, tmp_path, capfd):
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1"} <= set(row)
     assert 0.2 < float(row["val_loss"]) < 2  # about log 2 a class, not 28 times that
 
-    network = keras.saving.load_model(tmp_path / "vgg" / "vgg.keras")
+    network = keras.saving.load_model(folder / "vgg.keras")
     assert (network.input_shape, network.output_shape) == ((None, 32, 32, 4), (None, 28))
-    assert cv2.imread(str(tmp_path / "vgg" / "scores.png")).shape[2] == 3
+    assert cv2.imread(str(folder / "scores.png")).shape[2] == 3
+
+
+def test_a_run_that_prepares_its_set_starts_with_the_same_weights(run, raw, tmp_path, capfd):
+    _, _, before = run
+    _, preparing = train("hpa", raw, tmp_path / "tfds", tmp_path / "vgg")
+    assert before == preparing
     printed = capfd.readouterr().out
     assert "4 channels, 28 classes" in printed
     assert "share of right decisions" in printed
     assert "scores.png" in printed
-
-
-def test_a_run_that_prepares_its_set_starts_with_the_same_weights(raw, prepared, tmp_path):
-    _, before = train("hpa", raw, prepared, tmp_path / "one")
-    _, preparing = train("hpa", raw, tmp_path / "tfds", tmp_path / "two")
-    assert before == preparing
 
 
 def test_stage_1_on_the_images_of_one_label(raw, prepared, tmp_path):
@@ -449,7 +424,7 @@ def test_stage_1_on_the_images_of_one_label(raw, prepared, tmp_path):
 def test_a_real_field_in_four_levels(real_data):
     folder = real_data / "hpa_if_fields" / "fields_8bit"
     channels = [io.read(folder / f"57_F11_1_{colour}.png") for colour in COLOURS]
-    image = hpa.merge(tuple(folder / f"57_F11_1_{colour}.png" for colour in COLOURS))
+    image = atlas.merge(tuple(folder / f"57_F11_1_{colour}.png" for colour in COLOURS))
     red, green, blue, yellow = (c[..., 0].astype(int) for c in channels)
     assert image.shape == (1728, 1728, 4)
     by_hand = np.dstack([red + yellow, green + yellow, blue])

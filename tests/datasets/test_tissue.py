@@ -7,9 +7,9 @@ import tensorflow_datasets as tfds
 import tifffile
 
 from msrgan import datasets, io
-from msrgan.datasets import slides
-from msrgan.datasets.slides import background_fraction, tiles
-from msrgan.datasets.tissue import Tissue
+from msrgan.datasets.tissue import slides
+from msrgan.datasets.tissue.builder import Tissue
+from msrgan.datasets.tissue.slides import background_fraction, tiles
 
 GLASS = (244, 241, 243)
 
@@ -106,7 +106,7 @@ def test_tiles_with_too_much_background_are_left_out(tmp_path):
     }
 
 
-def test_a_prepared_set_holds_the_tiles_and_never_cuts_a_source(screenshots, tmp_path, capfd):
+def test_a_prepared_set_holds_the_tiles_and_never_cuts_a_source(screenshots, tmp_path, said):
     parts = {split: read(screenshots, tmp_path, split) for split in ("train", "validation", "test")}
     groups = {split: {e["group"].decode() for e in part.values()} for split, part in parts.items()}
     assert {split: len(names) for split, names in groups.items()} == {"train": 4, "validation": 1, "test": 1}
@@ -117,7 +117,7 @@ def test_a_prepared_set_holds_the_tiles_and_never_cuts_a_source(screenshots, tmp
     example = everything["organ3.tif_y0048_x0144"]
     np.testing.assert_array_equal(example["image"], texture(3)[48:112, 144:208])
     assert example["group"] == b"organ3.tif"
-    assert "96 examples prepared, 0 raw images skipped" in capfd.readouterr().err
+    assert "96 examples prepared, 0 raw images skipped" in said.text
 
 
 def test_presets_are_those_of_the_lineage():
@@ -171,16 +171,29 @@ def test_folders_are_slides_and_split_folders_are_splits(tmp_path):
     }
 
 
-def test_a_split_folder_of_no_use_is_named(tmp_path, capfd):
+def test_a_slide_of_several_files_is_never_split(tmp_path):
+    for k in range(7):
+        for file in ("a", "deep/b", "c"):
+            write(tmp_path / "raw" / f"slide{k}" / f"{file}.png", texture(k, 64, 64))
+    groups = []
+    for split in ("train", "validation", "test"):
+        tiles_of = read(tmp_path / "raw", tmp_path, split)
+        counts = Counter(e["group"].decode() for e in tiles_of.values())
+        assert set(counts.values()) == {3}
+        groups.append(sorted(counts))
+    assert sorted(sum(groups, [])) == [f"slide{k}" for k in range(7)]
+    assert [len(names) for names in groups] == [5, 1, 1]
+
+
+def test_a_split_folder_of_no_use_is_named(tmp_path, said):
     for k in range(3):
         write(tmp_path / "raw" / "train" / f"{k}.png", texture(k, 64, 64))
     write(tmp_path / "raw" / "val" / "a.png", texture(3, 64, 64))
     write(tmp_path / "raw" / "test" / "small.png", texture(4, 63, 64))
     counts = [len(read(tmp_path / "raw", tmp_path, s)) for s in ("train", "validation", "test")]
     assert counts == [2, 1, 1]
-    said = [line for line in capfd.readouterr().err.splitlines() if "test folder" in line]
-    assert said == [
-        f"warning: no image in the test folder of {tmp_path / 'raw'} can be used: test is held out of train"
+    assert [line for line in said.messages if "test folder" in line] == [
+        f"no image in the test folder of {tmp_path / 'raw'} can be used: test is held out of train"
     ]
 
 
@@ -216,14 +229,14 @@ def test_grey_sources_keep_one_channel(screenshots, tmp_path):
     assert shapes["organ0"] == (64, 64, 3)
 
 
-def test_bad_sources_are_named_and_the_others_go_on(screenshots, tmp_path, capfd):
+def test_bad_sources_are_named_and_the_others_go_on(screenshots, tmp_path, said):
     whole = (screenshots / "organ0.png").read_bytes()
     (screenshots / "cut.png").write_bytes(whole[: len(whole) // 2])
     write(screenshots / "small.png", texture(0, 63, 250))
     write(screenshots / "glass.png", np.full((99, 99, 3), GLASS, np.uint8))
     tifffile.imwrite(screenshots / "float.tif", texture(0).astype(np.float32), photometric="rgb")
     assert len(read(screenshots, tmp_path)) == 96
-    warnings = capfd.readouterr().err
+    warnings = said.text
     for expected in (
         "cut.png: cannot be read",
         "small.png: 63x250 pixels are smaller than a tile of 64x64",
@@ -234,11 +247,9 @@ def test_bad_sources_are_named_and_the_others_go_on(screenshots, tmp_path, capfd
         assert expected in warnings
 
 
-@pytest.mark.parametrize("beam", ["off", "on"])
-def test_a_source_that_turns_out_damaged_keeps_the_tiles_before(beam, screenshots, tmp_path, capfd):
+def test_a_source_that_turns_out_damaged_keeps_the_tiles_before_through_beam_too(screenshots, tmp_path, said):
     pytest.importorskip("tiffslide")
-    if beam == "on":
-        pytest.importorskip("apache_beam")
+    pytest.importorskip("apache_beam")
     path = pyramid(screenshots / "scan.tif", texture(7), photometric="rgb")
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
@@ -246,12 +257,16 @@ def test_a_source_that_turns_out_damaged_keeps_the_tiles_before(beam, screenshot
     data = bytearray(path.read_bytes())
     data[start : start + size] = bytes(size)
     path.write_bytes(data)
-    found = read(screenshots, tmp_path, options=f"tile=64,stride=48,beam={beam}")
+    tiles_of = {}
+    for beam in ("off", "on"):
+        examples = read(screenshots, tmp_path / beam, options=f"tile=64,stride=48,beam={beam}")
+        tiles_of[beam] = {name: (e["group"], e["image"].tobytes()) for name, e in examples.items()}
+        assert "scan.tif: damaged or truncated after row 144; the tiles above are kept" in said.text
+        assert "tissue: 108 examples prepared, 1 raw images skipped" in said.messages
+        said.clear()
     # Of the rows from 0, 48, 96 and 144, the last ends beyond row 192.
-    assert len(found) == 6 * 16 + 3 * 4
-    said = capfd.readouterr().err
-    assert "scan.tif: damaged or truncated after row 144; the tiles above are kept" in said
-    assert "108 examples prepared, 1 raw images skipped" in said
+    assert len(tiles_of["off"]) == 6 * 16 + 3 * 4
+    assert tiles_of["on"] == tiles_of["off"]
 
 
 def test_too_few_sources_are_an_error(tmp_path):
@@ -270,7 +285,7 @@ def test_no_images_are_an_error(tmp_path):
     (tmp_path / "raw" / "slide.mrxs").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"images or slides \(.*\.svs.*Received: .*raw"):
         read(tmp_path / "raw", tmp_path)
-    with pytest.raises(FileNotFoundError, match="--manual-dir must name the folder"):
+    with pytest.raises(FileNotFoundError, match="`manual_dir` must name the folder"):
         read(tmp_path / "nowhere", tmp_path)
 
 
@@ -288,13 +303,6 @@ def test_an_interrupted_preparation_is_run_again(screenshots, tmp_path, monkeypa
         with pytest.raises(KeyboardInterrupt):
             read(screenshots, tmp_path)
     assert len(read(screenshots, tmp_path)) == 96
-
-
-def test_beam_makes_the_same_examples(screenshots, tmp_path):
-    pytest.importorskip("apache_beam")
-    off = {name: (e["group"], e["image"].tobytes()) for name, e in read(screenshots, tmp_path, "train").items()}
-    on = read(screenshots, tmp_path / "beam", "train", "tile=64,stride=48,beam=on")
-    assert {name: (e["group"], e["image"].tobytes()) for name, e in on.items()} == off
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -343,26 +351,26 @@ def test_alpha_of_a_colour_slide_is_dropped(tmp_path):
     np.testing.assert_array_equal(tile, image[:64, :64, :3])
 
 
-def test_slides_and_images_make_one_set(screenshots, tmp_path, capfd):
+def test_slides_and_images_make_one_set(screenshots, tmp_path, said):
     pytest.importorskip("tiffslide")
     aperio(screenshots / "scan.svs", texture(7, 301, 203))
     data = (screenshots / "scan.svs").read_bytes()
     (screenshots / "cut.svs").write_bytes(data[: int(0.9 * len(data))])
     found = read(screenshots, tmp_path)
     np.testing.assert_array_equal(found["scan.svs_y0192_x0096"]["image"], texture(7, 301, 203)[192:256, 96:160])
-    assert "cut.svs: damaged, truncated, or no slide" in capfd.readouterr().err
+    assert "cut.svs: damaged, truncated, or no slide" in said.text
     with pytest.raises(ValueError, match="for a train and a validation and a test split. .*Received: 0"):
         read(screenshots, tmp_path, options="tile=64,level=1")
-    assert "organ0.png: has only level 0. Received: level=1" in capfd.readouterr().err
+    assert "organ0.png: has only level 0. Received: level=1" in said.text
 
 
-def test_a_missing_reader_of_slides_is_named(screenshots, tmp_path, monkeypatch, capfd):
+def test_a_missing_reader_of_slides_is_named(screenshots, tmp_path, monkeypatch, said):
     monkeypatch.setattr(slides, "_has_tiffslide", lambda: False)
     pyramid(screenshots / "scan.svs", texture(7), photometric="rgb")
     pyramid(screenshots / "scan.tif", texture(7), photometric="rgb")  # an image like any other, then
     found = read(screenshots, tmp_path)
     np.testing.assert_array_equal(found["scan.tif_y0048_x0096"]["image"], texture(7)[48:112, 96:160])
-    assert "scan.svs: Whole-slide files are read by tiffslide. Install it: pip install" in capfd.readouterr().err
+    assert "scan.svs: Whole-slide files are read by tiffslide. Install it: pip install" in said.text
     (tmp_path / "slides").mkdir()
     (screenshots / "scan.svs").rename(tmp_path / "slides" / "scan.svs")
     with pytest.raises(ValueError, match=r"pip install 'msrgan\[slides\]'. Received: .*slides only"):
@@ -399,5 +407,6 @@ def test_the_builder_tells_what_it_holds(tmp_path):
     builder = Tissue(tile=96, data_dir=tmp_path)
     assert "bio-atlas.psu.edu" in builder.info.citation
     assert "three sources" in Tissue.MANUAL_DOWNLOAD_INSTRUCTIONS
-    assert "Tiles of 96x96 pixels, every 96 pixels" in builder.info.description
+    assert builder.builder_config.description == "Tiles of 96x96 pixels, every 96 pixels."
+    assert builder.info.description.startswith("Square tiles cut out of large images of tissue")
     assert isinstance(builder.info.features["image"], tfds.features.Image)

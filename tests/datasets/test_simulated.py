@@ -219,9 +219,10 @@ def test_bad_arguments(label, size, word):
 
 
 def test_builder(tmp_path):
-    from msrgan.datasets.simulated import Simulated, draw_field
+    from msrgan.datasets.simulated.builder import Simulated, SimulatedConfig, draw_field
 
-    builder = Simulated(config="small", data_dir=tmp_path)
+    config = SimulatedConfig(name="tiny", fields=(4, 2, 2), size=64)
+    builder = Simulated(config=config, data_dir=tmp_path)
     builder.download_and_prepare()
     groups = {}
     for split, repeats in (("train", 4), ("validation", 2), ("test", 2)):
@@ -235,8 +236,8 @@ def test_builder(tmp_path):
     assert not (groups["train"].keys() | groups["validation"].keys()) & groups["test"].keys()
 
     row = rows[0]
-    label, _, field = draw_field(int(row["id"][-5:]), split=2, seed=builder.builder_config.seed)
-    assert label == row["label"]
+    field = draw_field(int(row["id"][-5:]), split=2, seed=config.seed, size=64)
+    assert row["group"].decode() == f"test-class{row['label']:02d}-well000"
     assert builder.info.features["label"].names == list(LOCALISATIONS)
     np.testing.assert_array_equal(row["image"], field.image)
     np.testing.assert_array_equal(row["mask"][..., 0], field.nuclei)

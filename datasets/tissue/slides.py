@@ -3,13 +3,14 @@
 import contextlib
 import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from msrgan import io
+from msrgan.datasets.listing import list_files, list_images
 
 # What tiffslide reads in full: Hamamatsu, Leica and Aperio (it does not stitch Ventana's .bif), and tiled TIFFs.
 SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs")
@@ -21,16 +22,16 @@ _TIFF_SUFFIXES = (".tif", ".tiff")
 _SLIDES_EXTRA = "Whole-slide files are read by tiffslide. Install it: pip install 'msrgan[slides]'"
 
 
-def list_sources(folder: Path) -> list[Path]:
-    """List the images and whole-slide files below a folder, at any depth, sorted; see `io.list_images`.
+def list_sources(folder: Path, *, skip: Callable[[str], object]) -> list[Path]:
+    """List the images and whole-slide files below a folder, at any depth, sorted; see `listing`.
 
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: it holds none, or only slides and tiffslide is not installed.
     """
-    slides = [p for p in folder.rglob("*") if p.suffix.lower() in SLIDE_SUFFIXES and not p.name.startswith(".")]
+    slides = list_files(folder, SLIDE_SUFFIXES, skip=skip)
     try:
-        pictures = io.list_images(folder)
+        pictures = list_images(folder, skip=skip)
     except ValueError:
         if not slides:
             suffixes = " ".join(sorted((*io.SUFFIXES, *SLIDE_SUFFIXES)))
@@ -82,10 +83,10 @@ def background_fraction(tile: np.ndarray) -> float:
     scale = 255
     if tile.dtype == np.uint16:
         scale = next(s for s in _FULL_SCALES if brightest.max() <= s)
-    found = (darkest >= BRIGHT * scale) & (brightest - darkest <= COLOURLESS * scale)
+    glass = (darkest >= BRIGHT * scale) & (brightest - darkest <= COLOURLESS * scale)
     if tile.shape[-1] == 3:
-        found |= brightest == 0
-    return float(found.mean())
+        glass |= brightest == 0
+    return float(glass.mean())
 
 
 def _tops(path, height, width, tile, stride):

@@ -1,0 +1,1 @@
+"""The embedded image set: simulated immunofluorescence fields in 13 protein localisation classes."""

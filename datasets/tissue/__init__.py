@@ -1,0 +1,1 @@
+"""Tissue: large images, screenshots of slides or whole slides, cut into tiles."""
