@@ -86,7 +86,8 @@ def train(options: argparse.Namespace):
     from msrgan.evaluation.validation import Validation
     from msrgan.intensity import Normalization
     from msrgan.training import callbacks
-    from msrgan.training.loop import Loop, Stage
+    from msrgan.training.checkpoints import saved_steps
+    from msrgan.training.loop import Loop, Phase
     from msrgan.training.run import Run
     from msrgan.training.strategy import is_chief, use_xla
     from msrgan.training.transfer import start_from
@@ -124,7 +125,7 @@ def train(options: argparse.Namespace):
             pretrain_steps=options.pretrain_steps,
             steps=options.steps,
         )
-        begun = options.resume and (options.out / "checkpoints" / "checkpoint").is_file()
+        begun = options.resume and saved_steps(options.out / "checkpoints")
         if options.init and not begun:
             start_from(options.init, model.generator, model.averaged)
     unused = {} if options.steps else dict.fromkeys(GAN_ONLY)
@@ -136,9 +137,9 @@ def train(options: argparse.Namespace):
         resume=options.resume,
         writes=chief,
     )
-    gan = [Stage("gan", model.train_step, options.steps)] if variant.discriminator else []
+    gan = [Phase("gan", model.train_step, options.steps)] if variant.discriminator else []
     pixel = options.pretrain_steps if gan else options.pretrain_steps + options.steps
-    stages = [Stage("pixel", model.pretrain_step, pixel), *gan]
+    stages = [Phase("pixel", model.pretrain_step, pixel), *gan]
     say(
         f"{len(found.ids)} training and {len(validation.cases)} validation images of {options.data}, "
         f"{channels} channels; {options.variant} generator of {model.generator.count_params():,} parameters, "
@@ -171,7 +172,7 @@ def train(options: argparse.Namespace):
         folder=run.checkpoints,
         checkpoint_every=options.checkpoint_every,
         distribution=distribution,
-        jit=use_xla(options.jit),
+        jit=use_xla(options.jit, distribution.num_replicas_in_sync),
         validate=(lambda: validation(model.upscale)) if chief else dict,
     )
     step = loop.restore()
@@ -179,7 +180,7 @@ def train(options: argparse.Namespace):
         say(f"resumed at step {step}")
     if not chief:
         return loop.run()
-    samples = callbacks.Samples(run.samples, validation.sample, lambda: film(run.samples, run.folder.resolve().name))
+    samples = callbacks.Samples(run.samples, validation.sample, callbacks.spread(loop.epoch_ends))
     log = callbacks.TensorBoard(run.logs, samples.path)
     loop.run([samples, run.history(step), callbacks.Report(loop, HINT), log])
     metadata = {
@@ -192,6 +193,8 @@ def train(options: argparse.Namespace):
     }
     models.export(model.averaged, run.folder / "model", metadata=metadata)
     run.write_network("generator.keras", model.averaged)
+    film(run.samples, run.folder.resolve().name)
+    run.close()
     print(f"See {run.folder}: model/ (SavedModel), samples/, history.csv.")
 
 

@@ -39,7 +39,7 @@ def train(options: argparse.Namespace):
     from msrgan import datasets
     from msrgan.data.survey import common_channels, identity, shuffle_window, survey
     from msrgan.training import callbacks
-    from msrgan.training.loop import Loop, Progress, Stage
+    from msrgan.training.loop import Loop, Phase, Progress
     from msrgan.training.optimizers import adam
     from msrgan.training.run import Run
     from msrgan.training.strategy import is_chief, use_xla
@@ -106,13 +106,13 @@ def train(options: argparse.Namespace):
     loop = Loop(
         model,
         [model.weights_optimizer],
-        [Stage("train", model.train_step, options.epochs * steps_per_epoch)],
+        [Phase("train", model.train_step, options.epochs * steps_per_epoch)],
         batches,
         steps_per_epoch=steps_per_epoch,
         folder=run.checkpoints,
         checkpoint_every=options.checkpoint_every,
         distribution=distribution,
-        jit=use_xla(options.jit),
+        jit=use_xla(options.jit, distribution.num_replicas_in_sync),
         validate=validate,
         progress=progress,
     )
@@ -138,6 +138,7 @@ def train(options: argparse.Namespace):
     write_scores(task, table, names, run.folder)
     run.write_json("classes.json", list(names))
     run.write_network("vgg.keras", network)
+    run.close()
     found = scores(task, table)
     print(
         f"Best epoch {progress.memory['best_epoch']}: accuracy {found['accuracy']:.3f} ({task.accuracy}), "
