@@ -79,6 +79,7 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the connections of workers: an error tells what matters
     # What is logged while the libraries load goes to the file descriptor, whatever the level.
     stderr = os.dup(2)
     try:

@@ -64,7 +64,7 @@ def test_stage_2_leaves_a_model_that_upscales(variant, vgg, image_folder, tmp_pa
     ]
     assert train_srgan.main(arguments) == 0
     pixel, gan = table(out / "history.csv")
-    assert (pixel["stage"], gan["stage"]) == ("pixel", "gan")
+    assert (pixel["phase"], gan["phase"]) == ("pixel", "gan")
     for name in (
         "pixel",
         "content",
@@ -100,7 +100,7 @@ def test_srcnn_goes_on_with_pixels_and_names_what_it_lacks(image_folder, tmp_pat
     assert train_srgan.main(arguments) == 0
     assert "srcnn has no --beta, --blocks, --filters: ignored." in capfd.readouterr().out
     rows = table(tmp_path / "history.csv")
-    assert [(row["stage"], row["step"]) for row in rows] == [("pixel", "2"), ("pixel", "4")]
+    assert [(row["phase"], row["step"]) for row in rows] == [("pixel", "2"), ("pixel", "4")]
     arguments = json.loads((tmp_path / "config.json").read_text())["arguments"]
     assert (arguments["filters"], arguments["pixel_loss"], arguments["image_skip"]) == (None, "mse", "bicubic")
     assert (arguments["alpha"], arguments["beta"], arguments["vgg"]) == (None, None, None)
@@ -120,10 +120,10 @@ def test_a_run_without_gan_goes_on_with_one(vgg, image_folder, tmp_path):
     arguments = ["--data", str(image_folder), "--out", str(tmp_path), *SRGAN]
     assert train_srgan.main([*arguments, "--steps", "0"]) == 0  # a --vgg that there is not yet does not matter
     arguments += ["--vgg", str(vgg), "--steps"]
-    assert [row["stage"] for row in table(tmp_path / "history.csv")] == ["pixel"]
+    assert [row["phase"] for row in table(tmp_path / "history.csv")] == ["pixel"]
     assert train_srgan.main([*arguments, "2"]) == 0
     pixel, gan = table(tmp_path / "history.csv")
-    assert gan["stage"] == "gan"
+    assert gan["phase"] == "gan"
     assert float(gan["norm_content"]) > 0
 
 

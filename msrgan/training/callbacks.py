@@ -1,9 +1,9 @@
-"""What a run shows and writes while it trains, as Keras callbacks of `training.loop.Loop`."""
+"""What a run says and writes while it trains, as Keras callbacks of `training.loop.Loop`."""
 
 import importlib.util
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,70 +13,88 @@ import tensorflow as tf
 
 from msrgan import io
 from msrgan.io.atomic import atomic
+from msrgan.messages import say, warn
 from msrgan.training.loop import Loop, Progress
 
 
 def numbers(logs: dict) -> dict[str, float]:
     """Return the measured values among the logs of an epoch."""
-    return {name: value for name, value in logs.items() if name not in ("stage", "step")}
+    return {name: value for name, value in logs.items() if name not in ("phase", "step")}
+
+
+def spread(steps: Sequence[int], most: int = 20) -> frozenset[int]:
+    """Choose steps for the pictures of a run: the first, the last, and others evenly between them.
+
+    Args:
+        steps: at which there is a validation, `Loop.epoch_ends`.
+        most: number of pictures.
+    """
+    chosen = np.linspace(0, len(steps) - 1, min(len(steps), most)).round().astype(int)
+    return frozenset(steps[k] for k in chosen)
 
 
 class Report(keras.callbacks.Callback):
-    """Print a bar for each epoch on a terminal, its means at its end, and how long the run will take.
+    """Show a bar for each epoch on a terminal, say its means at its end, and how long the run will take.
 
     Args:
         loop: the loop it reports on.
-        hint: the flags that shorten the run, said where it will be long on a CPU.
+        hint: the arguments that shorten the run, said where it will be long on a CPU.
     """
 
     def __init__(self, loop: Loop, hint: str):
         super().__init__()
         self.loop, self.hint = loop, hint
-        self.bar, self.stage, self.first = None, None, None
+        self.bar, self.phase, self.first = None, None, None
 
     def on_train_batch_end(self, batch, logs=None):
         """Move the bar."""
         if os.isatty(1):
             self.bar = self.bar or keras.utils.Progbar(self.loop.steps_per_epoch, unit_name="step")
             self.bar.update(self.loop.progress.count, list(logs.items()), finalize=False)
-        # The first step of a stage compiles; the next two tell.
-        if self.loop.stage is not self.stage:
-            self.stage, self.first = self.loop.stage, (batch, time.perf_counter())
+        # The first step of a phase compiles; the next two tell.
+        if self.loop.phase is not self.phase:
+            self.phase, self.first = self.loop.phase, (batch, time.perf_counter())
         elif batch == self.first[0] + 2:
             self._expect((time.perf_counter() - self.first[1]) / 2, batch)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Print the means of the epoch."""
-        print("\n" if self.bar else "", end="")
+        """Say the means of the epoch."""
+        self._end_line()
         self.bar = None
         values = "  ".join(f"{k} {v:.4g}" for k, v in numbers(logs).items())
-        print(f"epoch {epoch}, step {logs['step']:.0f} ({logs['stage']}): {values}", flush=True)
+        say(f"epoch {epoch}, step {logs['step']:.0f} ({logs['phase']}): {values}")
+
+    def _end_line(self):
+        """End the line of the bar, which goes on below what is said."""
+        if self.bar:
+            print(flush=True)
 
     def _expect(self, seconds, step):
-        stages = self.loop.stages
-        end = sum(stage.steps for stage in stages[: stages.index(self.stage) + 1])
+        phases = self.loop.phases
+        end = sum(phase.steps for phase in phases[: phases.index(self.phase) + 1])
         minutes = seconds * (end - step) / 60
-        later = "; the next stage takes longer" if end < self.loop.total else ""
-        print(
-            f"\n{seconds:.2f} s a step: about {minutes:.0f} min for the {end - step} steps left of the "
-            f"{self.stage.name} stage{later}.",
-            flush=True,
+        later = "; the next phase takes longer" if end < self.loop.total else ""
+        self._end_line()
+        say(
+            f"{seconds:.2f} s a step: about {minutes:.0f} min for the {end - step} steps left of the "
+            f"{self.phase.name} phase{later}."
         )
         if minutes > 10 and not tf.config.list_physical_devices("GPU"):
-            print(f"Shorter on this CPU: {self.hint}.", flush=True)
+            say(f"Shorter on this CPU: {self.hint}.")
 
 
 class Samples(keras.callbacks.Callback):
-    """Leave a picture for every epoch.
+    """Leave pictures of some validations, of which `evaluation.film.film` makes a film.
 
     Args:
         folder: of the pictures.
         draw: () -> RGB picture, uint8 (height, width, 3), of the epoch's validation.
+        steps: at which there is a picture, see `spread`.
     """
 
-    def __init__(self, folder: Path, draw: Callable[[], np.ndarray]):
+    def __init__(self, folder: Path, draw: Callable[[], np.ndarray], steps: Container[int]):
         super().__init__()
-        self.folder, self.draw = folder, draw
+        self.folder, self.draw, self.steps = folder, draw, steps
 
     def path(self, step: int) -> Path:
         """Return the file of the picture at a step."""
@@ -84,35 +102,44 @@ class Samples(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the picture."""
-        io.write(self.path(int(logs["step"])), self.draw())
+        if int(logs["step"]) in self.steps:
+            io.write(self.path(int(logs["step"])), self.draw())
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Write every number of an epoch, and the sample image if there is one, where TensorBoard is installed.
+    """Write every number of an epoch, and its picture if there is one, where TensorBoard is installed.
 
     Args:
         folder: of the event files.
-        sample: file of the image that an epoch leaves, or None.
+        picture: file of the picture that an epoch may leave, or None.
     """
 
-    def __init__(self, folder: Path, sample: Callable[[int], Path] | None = None):
+    def __init__(self, folder: Path, picture: Callable[[int], Path] | None = None):
         super().__init__()
-        self.sample = sample
+        self.picture = picture
         # tf.summary's operations come with TensorBoard, which TensorFlow no longer installs.
         installed = importlib.util.find_spec("tensorboard") is not None
         self.writer = tf.summary.create_file_writer(str(folder)) if installed else None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the epoch, at its step."""
+        """Write the epoch, at its step; logs that cannot be written do not end a run."""
         if self.writer is None:
             return
-        with self.writer.as_default(step=int(logs["step"])):
-            for name, value in numbers(logs).items():
-                tf.summary.scalar(name, value)
-            if self.sample:
-                strip = cv2.imread(str(self.sample(int(logs["step"]))))
-                tf.summary.image("sample", np.ascontiguousarray(strip[None, ..., ::-1]))
-        self.writer.flush()
+        try:
+            with self.writer.as_default(step=int(logs["step"])):
+                self._write(logs)
+            self.writer.flush()
+        except tf.errors.OpError as error:
+            warn(f"TensorBoard's files cannot be written any longer ({error.message}).")
+            self.writer = None
+
+    def _write(self, logs):
+        for name, value in numbers(logs).items():
+            tf.summary.scalar(name, value)
+        file = self.picture and self.picture(int(logs["step"]))
+        pixels = cv2.imread(str(file)) if file and file.is_file() else None
+        if pixels is not None:
+            tf.summary.image("sample", np.ascontiguousarray(pixels[None, ..., ::-1]))
 
 
 class EarlyStop(keras.callbacks.Callback):
@@ -162,4 +189,4 @@ class EarlyStop(keras.callbacks.Callback):
             memory["waited"] = memory.get("waited", 0) + 1
         if memory.get("waited", 0) >= self.patience:
             self.model.stop_training = True
-            print(f"No better {self.monitor} for {self.patience} epochs: stopped.", flush=True)
+            say(f"No better {self.monitor} for {self.patience} epochs: stopped.")

@@ -1,11 +1,13 @@
 """The loop of both stages: strategy, steps, callbacks, checkpoints, resume.
 
 `keras.Model.fit` does not run under MultiWorkerMirroredStrategy in Keras 3, and it cannot resume in the
-middle of an epoch; this loop does both. A run is a list of stages, each some steps of one step function; its
+middle of an epoch; this loop does both. A run is a list of phases, each some steps of one step function; its
 data is a stream addressed by the number of the step.
 """
 
+import itertools
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from msrgan.training.strategy import is_chief
+from msrgan.messages import warn
+from msrgan.training.checkpoints import Checkpoints, named_variables
+from msrgan.training.interrupt import held
+from msrgan.training.strategy import is_chief, lost_worker
 
 
 class Phase(NamedTuple):
@@ -49,20 +54,46 @@ class Progress(tf.train.experimental.PythonState):
         """Take the values from JSON."""
         vars(self).update(json.loads(string))
 
+    def add(self, logs: dict[str, float]) -> None:
+        """Count a step and its logs."""
+        self.step += 1
+        self.count += 1
+        self.totals = {name: self.totals.get(name, 0.0) + value for name, value in logs.items()}
+
+    def end_epoch(self) -> None:
+        """Count an epoch, and begin the sums anew."""
+        self.totals, self.count = {}, 0
+        self.epoch += 1
+
+
+def validation_interval(images: int, crops: int, batch: int) -> int:
+    """Return the default number of steps from one validation to the next: whole passes over the images, 100 at least.
+
+    It does not depend on the length of the run: a run of fewer steps is validated at its end, and one that is
+    lengthened later keeps its epochs.
+
+    Args:
+        images: of the training set.
+        crops: taken from each image in one pass.
+        batch: of all workers together.
+    """
+    one_pass = math.ceil(images * crops / batch)
+    return one_pass * math.ceil(100 / one_pass)
+
 
 class Loop:
-    """Run stages, from the last checkpoint if there is one.
+    """Run phases, from the last checkpoint if there is one.
 
     Args:
         model: the keras model whose steps are run; `update_average()`, if it has one, follows every step.
         optimizers: its optimizers, built.
-        stages: what to run, in order.
+        phases: what to run, in order.
         batches: (ctx: tf.distribute.InputContext, step) -> dataset of this worker's batches from `step` on.
-        steps_per_epoch: steps between two validations; the last epoch of a stage may be shorter.
+        steps_per_epoch: steps between two validations; the last epoch of a phase may be shorter.
         folder: of the checkpoints.
         checkpoint_every: steps between two checkpoints.
         distribution: a strategy, in whose scope model and optimizers were made.
-        jit: compile the steps with XLA.
+        jit: compile the steps with XLA, see `strategy.use_xla`.
         validate: () -> dict of scalars, added to the logs of an epoch.
         progress: made by the caller where callbacks keep something in `progress.memory`.
     """
@@ -71,7 +102,7 @@ class Loop:
         self,
         model: keras.Model,
         optimizers: Sequence[keras.optimizers.Optimizer],
-        stages: Sequence[Phase],
+        phases: Sequence[Phase],
         batches: Callable[[tf.distribute.InputContext, int], tf.data.Dataset],
         *,
         steps_per_epoch: int,
@@ -82,66 +113,82 @@ class Loop:
         validate: Callable[[], dict[str, float]] = dict,
         progress: Progress | None = None,
     ):
-        self.model, self.stages, self.batches, self.validate = model, stages, batches, validate
+        self.model, self.phases, self.batches, self.validate = model, phases, batches, validate
         self.steps_per_epoch, self.checkpoint_every = steps_per_epoch, checkpoint_every
         self.distribution, self.jit = distribution, jit
         self.progress = progress or Progress()
-        self.total, self.stage = sum(stage.steps for stage in stages), stages[0]
-        variables = [*model.variables, *(v for optimizer in optimizers for v in optimizer.variables)]
-        # A plain list: the order of building, the same for the same configuration.
-        self.variables = [v.value for v in {id(v): v for v in variables}.values()]
-        self.checkpoint = tf.train.Checkpoint(progress=self.progress, variables=self.variables)
-        self.manager = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=2)
+        self.total, self.phase = sum(phase.steps for phase in phases), phases[0]
+        self.checkpoints = Checkpoints(folder, named_variables(model, optimizers), self.progress)
+        self._saved = 0
+
+    @property
+    def epoch_ends(self) -> list[int]:
+        """The steps after which there is a validation: every `steps_per_epoch` of a phase, and its last."""
+        ends, start = [], 0
+        for phase in self.phases:
+            end = start + phase.steps
+            ends += [*range(start + self.steps_per_epoch, end, self.steps_per_epoch), end] if phase.steps else []
+            start = end
+        return ends
 
     def restore(self) -> int:
         """Go on from the last checkpoint that can be read, if there is one; return the step it was taken at.
 
         Raises:
-            ValueError: there are checkpoints, none of which can be read.
+            ValueError: there are checkpoints, none of which can be read, or one of another network.
         """
-        for path in reversed(self.manager.checkpoints):
-            try:
-                self.checkpoint.restore(path).assert_existing_objects_matched()
-                return self.progress.step
-            except (tf.errors.OpError, IndexError):
-                continue  # damaged, by a full disk for instance; the one before it is kept for this
-        if self.manager.checkpoints:
-            raise ValueError(f"{self.manager.directory}: no checkpoint can be read. Start anew with --no-resume.")
-        return 0
+        if is_chief():
+            self.checkpoints.tidy()
+        self.checkpoints.restore()
+        self._saved = self.progress.step
+        return self.progress.step
 
-    def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()):
-        """Run what is left of the stages; `on_epoch_end` receives the means of the epoch and the validation.
+    def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
+        """Run what is left of the phases; `on_epoch_end` receives the means of the epoch and the validation.
 
         Raises:
             FloatingPointError: a loss, a score or a weight became NaN or infinite. The last checkpoint is intact.
                 Among several workers only the chief has scores: it stops, and the others fail when they miss it.
+            OSError: a checkpoint cannot be written, or another worker is lost. The last checkpoint is intact.
+            KeyboardInterrupt: Ctrl-C, between two steps or in a validation. The steps done are in a checkpoint.
         """
         hooks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
         self.model.stop_training = False
         hooks.on_train_begin()
-        start = 0
-        for stage in self.stages:
-            if self.progress.step < start + stage.steps and not self.model.stop_training:
-                self._run_stage(stage, start, hooks)
-            start += stage.steps
+        ends = itertools.accumulate(phase.steps for phase in self.phases)
+        try:
+            with lost_worker(self.distribution):
+                for phase, end in zip(self.phases, ends, strict=True):
+                    if self._left(end):
+                        self._run_phase(phase, end, hooks)
+        except KeyboardInterrupt:
+            self._save_interrupted()
+            raise
         hooks.on_train_end()
 
-    def _run_stage(self, stage, start, hooks):
-        progress, end = self.progress, start + stage.steps
-        self.stage = stage
-        step = self._compiled(stage.step)
+    def _left(self, end):
+        """Tell whether there is something to do before a step: steps, or the validation after them."""
+        before = self.progress.step < end or (self.progress.step == end and self.progress.count)
+        return bool(before) and not self.model.stop_training
+
+    def _run_phase(self, phase, end, hooks):
+        progress, ends = self.progress, frozenset(self.epoch_ends)
+        self.phase = phase
+        # A run that was interrupted in a validation begins with it.
+        self._end_epoch(ends, hooks)
+        step = self._compiled(phase.step)
         data = iter(self.distribution.distribute_datasets_from_function(lambda ctx: self.batches(ctx, progress.step)))
         while progress.step < end and not self.model.stop_training:
-            logs = {name: float(value) for name, value in step(next(data)).items()}
-            progress.step += 1
-            progress.count += 1
-            progress.totals = {k: progress.totals.get(k, 0.0) + v for k, v in logs.items()}
-            self._check(logs)
-            hooks.on_train_batch_end(progress.step, logs)
-            if (progress.step - start) % self.steps_per_epoch == 0 or progress.step == end:
-                self._end_epoch(stage, hooks)
+            batch = next(data)
+            with held():  # weights, averages and their count belong together
+                logs = {name: float(value) for name, value in step(batch).items()}
+                progress.add(logs)
+                self._check(logs)
+                hooks.on_train_batch_end(progress.step, logs)
+            self._end_epoch(ends, hooks)
             if progress.step % self.checkpoint_every == 0 or progress.step == end or self.model.stop_training:
-                self._save()
+                with held():
+                    self._save()
 
     def _compiled(self, step):
         replica_step = tf.function(step, jit_compile=True) if self.jit else step
@@ -155,14 +202,18 @@ class Loop:
 
         return distributed
 
-    def _end_epoch(self, stage, hooks):
+    def _end_epoch(self, ends, hooks):
+        """Validate, where an epoch is over; what was counted stays until that is done."""
         progress = self.progress
-        means = {name: total / progress.count for name, total in progress.totals.items()}
+        if not progress.count or progress.step not in ends:
+            return
         validated = self.validate()
         self._check(validated)
-        progress.totals, progress.count = {}, 0
-        progress.epoch += 1
-        hooks.on_epoch_end(progress.epoch, {"stage": stage.name, "step": progress.step, **means, **validated})
+        with held():
+            means = {name: total / progress.count for name, total in progress.totals.items()}
+            progress.end_epoch()
+            logs = {"phase": self.phase.name, "step": progress.step, **means, **validated}
+            hooks.on_epoch_end(progress.epoch, logs)
 
     def _check(self, logs):
         def allowed(name, value):
@@ -175,16 +226,25 @@ class Loop:
             self._diverged(f"{', '.join(bad)} became NaN or infinite at step {self.progress.step}")
 
     def _save(self):
-        finite = all(bool(tf.reduce_all(tf.math.is_finite(v))) for v in self.variables if v.dtype.is_floating)
-        if not finite:
+        weights = self.checkpoints.variables.values()
+        if not all(bool(tf.reduce_all(tf.math.is_finite(v))) for v in weights if v.dtype.is_floating):
             # The loss of the next step would be NaN; keep it out of the checkpoint.
             self._diverged(f"a weight became NaN or infinite by step {self.progress.step}")
         if is_chief():
-            self.manager.save(self.progress.step)
+            self.checkpoints.save(self.progress.step)
+        self._saved = self.progress.step
+
+    def _save_interrupted(self):
+        if self.progress.step > self._saved:
+            try:
+                with held():
+                    self._save()
+            except (OSError, FloatingPointError) as error:
+                warn(str(error))
 
     def _diverged(self, what):
-        last = self.manager.latest_checkpoint
+        last = self.checkpoints.latest
         kept = f"The last good checkpoint is {last}." if last else "There was no checkpoint yet."
         raise FloatingPointError(
-            f"{what}. Go on with a lower learning rate, or start anew with --no-resume, in float32. {kept}"
+            f"{what}. Go on with a lower `learning_rate`, or start anew by `resume`, in float32. {kept}"
         )

@@ -1,11 +1,13 @@
 """A run folder: what was run, on what, and what came out; enough to resume, to reproduce and to cite."""
 
+import contextlib
 import csv
+import itertools
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,15 +15,24 @@ from typing import Any
 import keras
 
 from msrgan.io.atomic import atomic
+from msrgan.messages import warn
+from msrgan.training.lock import Lock
 
 PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 # What a run of either stage leaves in its folder.
-LEAVES = ("checkpoints", "logs", "samples", "model", "config.json", "history.csv", "generator.keras")
-LEAVES += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png", "scores.png")
+LEFT = ("checkpoints", "logs", "samples", "model", "config.json", "history.csv", "generator.keras")
+LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png", "scores.png")
+# What a run adds to, where it finds it.
+CONTINUED = ("checkpoints", "logs", "samples", "history.csv")
 
 
 class Run:
-    """A folder `--out`, with config.json, history.csv, checkpoints/, logs/ and samples/.
+    """A folder `out`, with config.json, history.csv, checkpoints/, logs/ and samples/.
+
+    It is held for this process, by a lock that other runs respect, until the `with` block or the process ends:
+
+        with Run(folder, arguments=..., data=...) as run:
+            ...
 
     Args:
         folder: made if it does not exist.
@@ -30,10 +41,11 @@ class Run:
         free: names of arguments that may differ when the run goes on.
         later: names that may be null at first, and then may not change.
         resume: go on with what the folder holds; otherwise what an earlier run left is removed.
-        writes: whether this process writes (under several workers only the chief does).
+        writes: whether this process writes (under several workers only the chief does, and has the lock).
 
     Raises:
-        ValueError: the folder holds a run of another configuration.
+        ValueError: the folder holds a run of another configuration, parts of a run without its config.json, or a run
+            that is on.
         OSError: the folder cannot be written.
     """
 
@@ -50,53 +62,98 @@ class Run:
     ):
         self.folder, self.free, self.later = folder, free, later
         self.checkpoints, self.logs, self.samples = (folder / n for n in ("checkpoints", "logs", "samples"))
-        if not resume and writes:
-            self._clear()
         config = {
             "arguments": {k: str(v) if isinstance(v, Path) else v for k, v in arguments.items()},
             "data": data,
         }
-        if resume and (folder / "config.json").is_file():
-            self._check_same(config)
+        self._lock = None
         if writes:
-            for part in (folder, self.checkpoints):
-                part.mkdir(parents=True, exist_ok=True)
-            about = {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": _versions()}
-            self.write_json("config.json", config | about | {"git_commit": _git_commit()})
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = Lock(folder)
+        try:
+            self._prepare(config, resume)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
-        """Begin."""
         return self
 
-    def __exit__(self, *error):
-        """End."""
+    def __exit__(self, *_):
+        self.close()
 
-    def write_json(self, name: str, content: dict):
+    def close(self) -> None:
+        """Free the folder for other runs."""
+        if self._lock is not None:
+            self._lock.close()
+
+    def write_json(self, name: str, content: dict) -> None:
         """Write a file of the folder, whole or not at all."""
-        with atomic(self.folder / name) as file:
+        with self._written(name) as file:
             file.write_text(json.dumps(content, indent=2) + "\n")
 
-    def write_network(self, name: str, network: keras.Model):
+    def write_network(self, name: str, network: keras.Model) -> None:
         """Write a Keras model, whole or not at all."""
-        with atomic(self.folder / name) as file:
+        with self._written(name) as file:
             network.save(file)
 
-    def write_table(self, name: str, rows: list[dict]):
+    def write_table(self, name: str, rows: list[dict]) -> None:
         """Write rows as CSV, whole or not at all; a column for every key of any row."""
         columns = list(dict.fromkeys(key for row in rows for key in row))
-        with atomic(self.folder / name) as path, open(path, "w", newline="") as file:
+        with self._written(name) as path, open(path, "w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
 
     def history(self, until: int) -> "History":
-        """Open history.csv; rows after step `until` are forgotten, they will be computed again."""
+        """Open history.csv; rows after step `until` are forgotten, they will be computed again.
+
+        A file that no run has written is set aside with a warning.
+        """
         path = self.folder / "history.csv"
         rows = []
         if path.is_file():
-            with open(path, newline="") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= until]
+            try:
+                rows = [row for row in _rows(path) if int(row["step"]) <= until]
+            except (ValueError, csv.Error) as error:
+                aside = next(p for k in itertools.count(1) if not (p := path.with_name(f"history.bad{k}.csv")).exists())
+                path.rename(aside)
+                warn(f"{path} is no history of a run ({error}): set aside as {aside.name}.")
         return History(self, rows)
+
+    @contextlib.contextmanager
+    def _written(self, name: str) -> Iterator[Path]:
+        """Give a path for the content of a file of the folder, if the folder is still there."""
+        if not (self.folder / "config.json").is_file():
+            raise FileNotFoundError(f"{self.folder} was removed or emptied while the run was on. Start it anew.")
+        with _atomic(self.folder / name) as file:
+            yield file
+
+    def _prepare(self, config, resume):
+        self._check_known()
+        known = (self.folder / "config.json").is_file()
+        if known and resume:
+            self._check_same(config)
+        if self._lock is None:
+            return
+        if known and not resume:
+            self._clear()
+        self.checkpoints.mkdir(exist_ok=True)
+        about = {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": _versions()}
+        content = config | about | {"git_commit": _git_commit()}
+        with _atomic(self.folder / "config.json") as file:
+            file.write_text(json.dumps(content, indent=2) + "\n")
+
+    def _check_known(self):
+        """Refuse what a run would go on with, where config.json does not tell of which run it is."""
+        if (self.folder / "config.json").is_file():
+            return
+        parts = [path for path in (self.folder / name for name in CONTINUED) if path.is_file() or _holds_files(path)]
+        if parts:
+            raise ValueError(
+                f"{self.folder} holds {', '.join(path.name for path in parts)}, but no config.json that tells of which "
+                "run. Remove them, or use another `out`."
+            )
 
     def _before(self):
         """Read the config.json of an earlier run."""
@@ -105,15 +162,13 @@ class Run:
             return before["arguments"], before["data"]
         except (ValueError, KeyError, TypeError):
             raise ValueError(
-                f"{self.folder / 'config.json'} is not that of a run of this program. Use another --out."
+                f"{self.folder / 'config.json'} is not that of a run of this program. Use another `out`."
             ) from None
 
     def _clear(self):
-        """Remove what an earlier run left, and nothing else: a folder without its config.json is not touched."""
-        if not (self.folder / "config.json").is_file():
-            return
+        """Remove what an earlier run left, and nothing else."""
         self._before()
-        for name in LEAVES:
+        for name in LEFT:
             path = self.folder / name
             if path.is_dir():
                 shutil.rmtree(path)
@@ -130,7 +185,7 @@ class Run:
         if changed:
             raise ValueError(
                 f"{self.folder} holds a run of another configuration: {'; '.join(changed)}. "
-                "Use the same flags to go on, another --out, or --no-resume to start anew."
+                "Use the same arguments to go on, another `out`, or start anew by `resume`."
             )
 
     def _differs(self, name, old, new):
@@ -151,14 +206,40 @@ class History(keras.callbacks.Callback):
         self.run.write_table("history.csv", self.rows)
 
 
+def _rows(path):
+    """Read the rows of a history.csv; ValueError or csv.Error if it is none."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    for row in rows:
+        if not {"epoch", "step"} <= set(row) or None in row or None in row.values() or not row["step"].isdecimal():
+            raise ValueError("no columns epoch and step, or rows that do not fit them")
+    return rows
+
+
+def _holds_files(folder):
+    return any(path.is_file() for path in folder.rglob("*"))
+
+
+@contextlib.contextmanager
+def _atomic(path):
+    """Like `atomic`, with the path in the errors of the system: a full disk names none."""
+    try:
+        with atomic(path) as file:
+            yield file
+    except OSError as error:
+        if error.strerror and not error.filename:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
 def _versions():
-    found = {"python": sys.version.split()[0]}
+    versions = {"python": sys.version.split()[0]}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            versions[name] = None
+    return versions
 
 
 def _git_commit():
@@ -167,7 +248,7 @@ def _git_commit():
     if not (root / ".git").exists():
         return None
     try:
-        found = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
+        commit = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
     except OSError:
         return None
-    return found.stdout.strip() or None
+    return commit.stdout.strip() or None

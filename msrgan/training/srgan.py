@@ -1,6 +1,5 @@
 """Stage 2: train the generator of a published system, on pixels and then as a GAN, and export it."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,11 +13,12 @@ from msrgan.data.pairs import sr_pairs
 from msrgan.data.survey import Survey, common_channels, shuffle_window
 from msrgan.degradation import ACQUIRED, make
 from msrgan.intensity import Normalization
-from msrgan.messages import say, warn
+from msrgan.messages import say
 from msrgan.training import session
 from msrgan.training.build import build
-from msrgan.training.callbacks import Samples, TensorBoard
-from msrgan.training.loop import Phase
+from msrgan.training.callbacks import Samples, TensorBoard, spread
+from msrgan.training.checkpoints import saved_steps
+from msrgan.training.loop import Phase, validation_interval
 from msrgan.training.settings import SRGANSettings
 from msrgan.training.step import SRGAN
 from msrgan.training.strategy import is_chief
@@ -65,12 +65,12 @@ def train(
     keras.utils.set_random_seed(settings.seed)  # preparing a set draws random numbers too
     with distribution.scope():
         model = _build(settings, images, channels, features)
-        if settings.init and not (settings.resume and any(settings.out.glob("checkpoints/ckpt-*"))):
+        if settings.init and not (settings.resume and saved_steps(settings.out / "checkpoints")):
             start_from(settings.init, model.generator, model.averaged)
     window = shuffle_window(images, settings.cache_bytes)
-    per_epoch = math.ceil(len(images.ids) * settings.crops_per_image / settings.batch_size)
     degradation = ACQUIRED if images.pairs else settings.degradation
-    steps_per_epoch = settings.steps_per_epoch or per_epoch
+    interval = validation_interval(len(images.ids), settings.crops_per_image, settings.batch_size)
+    steps_per_epoch = settings.steps_per_epoch or interval
     phases = _phases(settings, model)
 
     def finish(folder, loop, interrupted):
@@ -85,16 +85,13 @@ def train(
         metadata |= {"interrupted": True} if interrupted else {}
         models.export(model.averaged, folder.folder / MODEL, metadata=metadata)
         folder.write_network(GENERATOR, model.averaged)
-        try:
-            film(folder.samples, folder.folder.resolve().name)
-        except (OSError, ValueError) as error:
-            warn(f"there is no film of the samples: {error}")
+        film(folder.samples, folder.folder.resolve().name)
         say(f"See {folder.folder}: model/ (SavedModel), samples/, history.csv.")
 
     def callbacks(folder, loop):
         if not is_chief():
             return []
-        samples = Samples(folder.samples, validation.sample)
+        samples = Samples(folder.samples, validation.sample, spread(loop.epoch_ends))
         return [samples, TensorBoard(folder.logs, samples.path)]
 
     job = session.Job(

@@ -7,15 +7,14 @@ import tensorflow as tf
 from keras import ops
 
 from msrgan.losses import Objective
+from msrgan.training import average
 
 
 class SRGAN(keras.Model):
     """A generator, a discriminator, and the moving average of the generator's weights.
 
     Ledig et al., arXiv 1609.04802; Gawande, TRITA-EECS-EX-2018:10. `averaged` is what is validated and
-    exported: a second generator whose weights, batch-norm statistics included, follow those of the first
-    with decay min(0.999, (1 + t) / (10 + t)) after t updates. A constant decay would export the initial
-    weights after a short run.
+    exported: a second generator whose weights follow those of the first, see `average.update`.
 
     Args:
         generator: (B, H, W, C) -> (B, sH, sW, C), both in [-1, 1].
@@ -88,60 +87,68 @@ class SRGAN(keras.Model):
             generator's output; `d_loss` and `d_margin` = mean D(real) - D(fake) are the discriminator's.
         """
         lr, hr = batch
-        pixel, content, adversarial, alpha, beta, gamma = self.objective
-        weighted = {"pixel": (alpha, lambda sr: pixel(hr, sr))}
-        if content is not None and beta:
-            weighted["content"] = (beta, lambda sr: content(hr, sr))
-
         with tf.GradientTape() as generator_tape:
             sr = self.generator(lr, training=True)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(sr)
-            terms = {name: (weight, loss(sr)) for name, (weight, loss) in weighted.items()}
-            real, fake = self.discriminator(hr, training=True), self.discriminator(sr, training=True)
-            around = {"mean": _global_mean, "step": self.discriminator_optimizer.iterations}
-            terms["adversarial"] = (gamma, adversarial.generator(real, fake, **around))
-            d_loss = _share(adversarial.discriminator(real, fake, **around))
+            logits = self.discriminator(hr, training=True), self.discriminator(sr, training=True)
+            terms, d_loss = self._terms(hr, sr, logits)
             # Mixed precision scales a loss while it is small, then its gradient back.
             scaled = {n: self.generator_optimizer.scale_loss(_share(w * v)) for n, (w, v) in terms.items()}
             d_scaled = self.discriminator_optimizer.scale_loss(d_loss)
 
-        at_output = {name: tape.gradient(value, sr) for name, value in scaled.items() if name != "adversarial"}
-        at_output["adversarial"], d_gradients = self._through_discriminator(
-            tape, sr, (real, fake), scaled["adversarial"], d_scaled
-        )
-        # Over R replicas of like norms the norm of the whole gradient is sqrt(R) times one of them.
-        unscale = ops.sqrt(_share(1.0)) / self.generator_optimizer.scale_loss(1.0)
-        norms = {f"norm_{n}": ops.sqrt(ops.sum(ops.square(g))) * unscale for n, g in at_output.items()}
+        adversarial = scaled.pop("adversarial")
+        at_sr = {name: tape.gradient(loss, sr) for name, loss in scaled.items()}
+        at_sr["adversarial"], d_gradients = self._through_discriminator(tape, sr, logits, adversarial, d_scaled)
 
         weights = self.generator.trainable_variables
-        gradients = generator_tape.gradient(sr, weights, output_gradients=sum(at_output.values()))
+        gradients = generator_tape.gradient(sr, weights, output_gradients=sum(at_sr.values()))
         self.generator_optimizer.apply(gradients, weights)
         self.discriminator_optimizer.apply(d_gradients, self.discriminator.trainable_variables)
 
+        # Over R replicas of like norms the norm of the whole gradient is sqrt(R) times one of them.
+        unscale = ops.sqrt(_share(1.0)) / self.generator_optimizer.scale_loss(1.0)
+        norms = {f"norm_{n}": ops.sqrt(ops.sum(ops.square(g))) * unscale for n, g in at_sr.items()}
         losses = {name: _share(value) for name, (_, value) in terms.items()}
-        margin = _share(ops.mean(real) - ops.mean(fake))
+        margin = _share(ops.mean(logits[0]) - ops.mean(logits[1]))
         return losses | norms | {"d_loss": d_loss, "d_margin": margin}
 
+    def _terms(self, hr, sr, logits):
+        """Return the generator's terms as {name: (weight, mean)}, and the share of the discriminator's loss."""
+        pixel, content, adversarial, alpha, beta, gamma = self.objective
+        terms = {"pixel": (alpha, pixel(hr, sr))}
+        if content is not None and beta:
+            terms["content"] = (beta, content(hr, sr))
+        around = {"mean": _global_mean, "step": self.discriminator_optimizer.iterations}
+        terms["adversarial"] = (gamma, adversarial.generator(*logits, **around))
+        return terms, _share(adversarial.discriminator(*logits, **around))
+
     def _through_discriminator(self, tape, sr, logits, g_loss, d_loss):
-        """Return the gradients of the generator's adversarial loss at `sr`, and of `d_loss` at the weights."""
+        """Return dG/dsr and dD/dw, the gradients of the generator's adversarial loss G and the discriminator's loss D.
+
+        Both go back through the discriminator, with weights w and logits r = d(hr; w) and f = d(sr; w), which is
+        most of their cost. One way back serves both, where no sample sees another (without batch norm): image i
+        reaches the losses through its own logit f_i alone, so that
+
+            (1)  dD/dw    = (dr/dw)' dD/dr + (df/dw)' dD/df
+            (2)  dD/dsr_i = df_i/dsr_i  dD/df_i
+            (3)  dG/dsr_i = df_i/dsr_i  dG/df_i = dD/dsr_i (dG/df_i) / (dD/df_i)
+
+        (1) and (2) are one pass, and (3) is one factor a sample.
+        """
         weights = self.discriminator.trainable_variables
         if any(isinstance(layer, keras.layers.BatchNormalization) for layer in self.discriminator.layers):
             return tape.gradient(g_loss, sr), tape.gradient(d_loss, weights)
-        # Without batch norm no sample sees another: what the two losses send back through the fake images differs by
-        # one factor a sample, so that one pass serves both. Nothing could be scaled where nothing is sent: the least
-        # that is sent is 1e-12.
-        at_real, at_fake = tape.gradient(d_loss, logits)
-        at_fake = ops.where(ops.abs(at_fake) < 1e-12, 1e-12, at_fake)
-        at_sr, *gradients = tape.gradient(logits, [sr, *weights], output_gradients=[at_real, at_fake])
-        return at_sr * (tape.gradient(g_loss, logits[1]) / at_fake)[..., None, None], gradients
+        d_at_real, d_at_fake = tape.gradient(d_loss, logits)
+        g_at_fake = tape.gradient(g_loss, logits[1])
+        # Where D sends nothing back, (3) would divide by zero: the least that it sends is 1e-12.
+        d_at_fake = ops.where(ops.abs(d_at_fake) < 1e-12, 1e-12, d_at_fake)
+        d_at_sr, *d_gradients = tape.gradient(logits, [sr, *weights], output_gradients=[d_at_real, d_at_fake])
+        return d_at_sr * (g_at_fake / d_at_fake)[..., None, None], d_gradients
 
     def update_average(self):
         """Move the averaged weights towards the current ones; once after every step, outside the replicas."""
-        t = ops.cast(self.generator_optimizer.iterations, "float32")
-        decay = ops.minimum(0.999, (1 + t) / (10 + t))
-        for average, current in zip(self.averaged.weights, self.generator.weights, strict=True):
-            average.assign(current + decay * (average - current))
+        average.update(self.averaged, self.generator, self.generator_optimizer.iterations)
 
 
 def _share(value):

@@ -4,6 +4,8 @@ import contextlib
 import csv
 import io
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,9 +21,9 @@ import msrgan.networks  # noqa: F401  registers the layers
 import train_srgan
 import train_vgg
 from msrgan.losses import Objective
-from msrgan.training.loop import Loop, Progress, Stage
+from msrgan.training.interrupt import held
+from msrgan.training.loop import Loop, Phase, Progress, validation_interval
 from msrgan.training.step import SRGAN
-from msrgan.training.strategy import is_chief, use_xla
 from msrgan.training.variants import VARIANTS
 
 VGG = ["--width", 1 / 32, "--image-size", 32, "--batch-size", 4, "--seed", 3]
@@ -144,7 +146,7 @@ def test_two_workers_end_with_the_weights_of_one(main, arguments, product, image
         np.testing.assert_allclose(two, one, atol=1e-5)
     # Adam hardly feels a loss that is twice as large; the logs do.
     for two, one in zip(history(tmp_path / "two"), history(tmp_path / "one"), strict=True):
-        for name in set(one) - {"stage"}:
+        for name in set(one) - {"phase"}:
             rel = 0.3 if name.startswith("norm_") else 1e-3  # of two norms only the like sum up exactly
             assert float(two[name] or 0) == pytest.approx(float(one[name] or 0), rel=rel, abs=1e-6), name
 
@@ -180,7 +182,7 @@ def fit(folder, steps=10, model=None, distribution=None, **arguments):
     loop = Loop(
         model,
         [model.optimizer_],
-        [Stage("only", model.step, steps)],
+        [Phase("only", model.step, steps)],
         numbers,
         steps_per_epoch=4,
         folder=folder,
@@ -204,7 +206,7 @@ def test_epochs_report_means_and_validation(tmp_path):
     seen = Epochs()
     model, loop = fit(tmp_path, validate=lambda: {"val": 7.0})
     loop.run([seen])
-    assert [(e["step"], e["stage"], e["val"]) for e in seen.logs] == [
+    assert [(e["step"], e["phase"], e["val"]) for e in seen.logs] == [
         (4, "only", 7),
         (8, "only", 7),
         (10, "only", 7),
@@ -237,7 +239,7 @@ def fit_srgan(name, folder, distribution):
     loop = Loop(
         model,
         [model.generator_optimizer, model.discriminator_optimizer],
-        [Stage("pixel", model.pretrain_step, 2), Stage("gan", model.train_step, 2)],
+        [Phase("pixel", model.pretrain_step, 2), Phase("gan", model.train_step, 2)],
         batches,
         steps_per_epoch=2,
         folder=folder,
@@ -251,13 +253,13 @@ def fit_srgan(name, folder, distribution):
 def test_mirrored_replicas_equal_one(tmp_path):
     # In a process of its own: the number of CPU devices is fixed when TensorFlow starts.
     code = f"""
-import sys; sys.path[:0] = {[str(p) for p in (ROOT, ROOT / "tests")]!r}
+import sys; sys.path[:0] = {[str(p) for p in (ROOT, ROOT / "tests", ROOT / "tests" / "training")]!r}
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import numpy as np
 from pathlib import Path
-from test_training import fit, fit_srgan
+from test_loop import fit, fit_srgan
 folder = Path({str(tmp_path)!r})
 one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 slopes = []
@@ -286,7 +288,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
     assert fit(tmp_path)[1].restore() == 9
     for file in tmp_path.glob("ckpt-*.data*"):
         file.write_bytes(b"")
-    with pytest.raises(ValueError, match="no checkpoint can be read. Start anew with --no-resume"):
+    with pytest.raises(ValueError, match="no checkpoint can be read. Start anew by `resume`"):
         fit(tmp_path)[1].restore()
 
 
@@ -300,7 +302,7 @@ def test_nan_stops_the_run_and_spares_the_checkpoint(tmp_path):
         model.a.assign_add(nan)
         return logs
 
-    loop.stages = [Stage("only", poisoned, 10)]
+    loop.phases = [Phase("only", poisoned, 10)]
     with pytest.raises(FloatingPointError, match="loss became NaN or infinite at step 6.*checkpoint is .*ckpt-3"):
         loop.run()
     again, loop = fit(tmp_path)
@@ -317,10 +319,10 @@ def test_nan_weights_never_enter_a_checkpoint(tmp_path):
         model.a.assign_add(tf.where(model.optimizer_.iterations.value >= 6, float("inf"), 0.0))
         return logs
 
-    loop.stages = [Stage("only", poisoned, 10)]
+    loop.phases = [Phase("only", poisoned, 10)]
     with pytest.raises(FloatingPointError, match="a weight became NaN or infinite by step 6"):
         loop.run()
-    assert loop.manager.latest_checkpoint.endswith("ckpt-3")
+    assert loop.checkpoints.latest.name == "ckpt-3"
 
 
 @pytest.mark.parametrize(("name", "value"), [("val_psnr", -np.inf), ("val_psnr", np.nan), ("val_loss", np.inf)])
@@ -344,23 +346,109 @@ def test_progress_is_saved_exactly():
     assert other.memory == progress.memory
 
 
+def test_a_lower_learning_rate_counts_where_a_run_goes_on(tmp_path):
+    _, loop = fit(tmp_path, steps=4)
+    loop.run()
+    model, loop = fit(tmp_path, steps=4)
+    model.optimizer_.learning_rate = 0.05
+    assert loop.restore() == 4
+    assert float(model.optimizer_.learning_rate) == pytest.approx(0.05)
+
+
 @pytest.mark.parametrize(
-    ("config", "chief"),
+    ("images", "crops", "batch", "steps"),
     [
-        (None, True),
-        ({"cluster": {"chief": ["a:1"], "worker": ["a:2"]}, "task": {"type": "worker", "index": 0}}, False),
-        ({"cluster": {"chief": ["a:1"], "worker": ["a:2"]}, "task": {"type": "chief", "index": 0}}, True),
-        ({"task": {"type": "worker", "index": 0}}, True),
-        ({"task": {"type": "worker", "index": 1}}, False),
+        (32, 1, 16, 100),
+        (33, 1, 16, 102),
+        (12, 2, 16, 100),
+        (1600, 1, 16, 100),
+        (1601, 1, 16, 101),
+        (800, 1, 16, 100),
+        (816, 1, 16, 102),
+        (4000, 2, 16, 500),
     ],
 )
-def test_one_process_is_the_chief(config, chief, monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    if config:
-        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert is_chief() is chief
+def test_validations_are_whole_passes_and_100_steps_apart(images, crops, batch, steps):
+    assert validation_interval(images, crops, batch) == steps
 
 
-def test_xla_by_device():
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    assert (use_xla("on"), use_xla("off"), use_xla("auto")) == (True, False, has_gpu)
+def test_epochs_end_with_their_phase(tmp_path):
+    _, loop = fit(tmp_path)
+    loop.phases = [Phase("pixel", None, 9), Phase("none", None, 0), Phase("gan", None, 4)]
+    assert loop.epoch_ends == [4, 8, 9, 13]
+
+
+class Interrupting(keras.callbacks.Callback):
+    """Send Ctrl-C at a step, as from a keyboard."""
+
+    def __init__(self, step, number=signal.SIGINT):
+        super().__init__()
+        self.step, self.number = step, number
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == self.step:
+            os.kill(os.getpid(), self.number)
+            sum(range(1000))  # where Python would raise
+
+
+@pytest.mark.parametrize("step", [5, 8])
+def test_ctrl_c_loses_no_step(step, tmp_path):
+    whole = Epochs()
+    expected, loop = fit(tmp_path / "whole")
+    loop.run([whole])
+    seen = Epochs()
+    _, loop = fit(tmp_path / "cut")
+    with pytest.raises(KeyboardInterrupt):
+        loop.run([Interrupting(step), seen])
+    assert loop.progress.step == step
+    model, loop = fit(tmp_path / "cut")
+    assert loop.restore() == step
+    loop.run([seen])
+    assert model.a.numpy() == expected.a.numpy()
+    assert seen.logs == whole.logs
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_in_a_validation_repeats_it(tmp_path):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    seen = Epochs()
+    expected, loop = fit(tmp_path / "whole", validate=lambda: {"val": 1.0})
+    loop.run([seen])
+    _, loop = fit(tmp_path / "cut", steps=4, validate=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run()
+    again = Epochs()
+    model, loop = fit(tmp_path / "cut", validate=lambda: {"val": 1.0})
+    assert loop.restore() == 4
+    loop.run([again])
+    assert again.logs == seen.logs
+    assert model.a.numpy() == expected.a.numpy()
+
+
+def test_a_signal_that_python_does_not_handle_is_not_held_back():
+    arrived = []
+    before = signal.signal(signal.SIGTERM, lambda *_: arrived.append("handler"))
+    try:
+        with held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            arrived.append("block")
+        assert arrived == ["block", "handler"]
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with held():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_interrupted_run_whose_checkpoint_fails_still_ends_as_interrupted(tmp_path, caplog):
+    _, loop = fit(tmp_path)
+
+    def full(step):
+        raise OSError("no space")
+
+    loop.checkpoints.save = full
+    with pytest.raises(KeyboardInterrupt):
+        loop.run([Interrupting(2)])
+    assert "no space" in caplog.text

@@ -1,0 +1,119 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+
+from msrgan.training import strategy
+from msrgan.training.strategy import is_chief, use_xla
+
+
+@pytest.mark.parametrize(
+    ("config", "chief"),
+    [
+        (None, True),
+        ({"cluster": {"chief": ["a:1"], "worker": ["a:2"]}, "task": {"type": "worker", "index": 0}}, False),
+        ({"cluster": {"chief": ["a:1"], "worker": ["a:2"]}, "task": {"type": "chief", "index": 0}}, True),
+        ({"task": {"type": "worker", "index": 0}}, True),
+        ({"task": {"type": "worker", "index": 1}}, False),
+    ],
+)
+def test_one_process_is_the_chief(config, chief, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if config:
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert is_chief() is chief
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        "3",
+        '{"cluster": []}',
+        '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:x"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:0"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:70000"]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": [7]}, "task": {"type": "worker", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": -1}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": "0"}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}}',
+    ],
+)
+def test_a_malformed_cluster_is_refused_by_name(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    for function in (is_chief, strategy.strategy):
+        with pytest.raises(ValueError, match="TF_CONFIG must be JSON as .*Received"):
+            function()
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 2])
+def test_xla_is_for_one_gpu(gpus, monkeypatch, caplog):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"] * gpus)
+    caplog.set_level("INFO", logger="msrgan")
+    assert [use_xla(jit, 1) for jit in ("on", "off", "auto")] == [True, False, gpus > 0]
+    assert not caplog.text
+    assert [use_xla(jit, 2) for jit in ("off", "auto")] == [False, False]
+    assert ("XLA, which is for one GPU; there are 2" in caplog.text) == (gpus > 0)
+    with pytest.raises(ValueError, match="`jit` is for one replica. Received: on, for 2 replicas"):
+        use_xla("on", 2)
+
+
+@pytest.mark.parametrize("kind", ["UnavailableError", "DeadlineExceededError", "CancelledError", "AbortedError"])
+def test_workers_that_cannot_connect_are_told_in_one_line(kind, monkeypatch):
+    def fail():
+        raise getattr(tf.errors, kind)(None, None, "collective\nops")
+
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}')
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", fail)
+    with pytest.raises(ConnectionError, match="^Another worker is lost .*start all workers again.*checkpoint.$"):
+        strategy.strategy()
+
+
+def test_a_lost_worker_is_told_in_one_line():
+    code = """
+import os, sys
+from msrgan.messages import command, import_tensorflow
+
+def body():
+    import_tensorflow()
+    import tensorflow as tf
+    from msrgan.training.strategy import is_chief, lost_worker, strategy
+
+    distribution = strategy()
+    mean = tf.function(lambda: distribution.run(lambda: tf.distribute.get_replica_context().all_reduce("MEAN", 1.0)))
+    with lost_worker(distribution):
+        for step in range(1000):
+            mean()
+            if step == 3 and not is_chief():
+                os._exit(9)
+
+sys.exit(command(body))
+"""
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    workers = []
+    for index in range(2):
+        config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        environment = {**os.environ, "TF_CONFIG": config}
+        workers.append(subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=ROOT, **pipes))
+    errors = [worker.communicate(timeout=300)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [2, 9], errors
+    assert errors[0].startswith("msrgan: error: Another worker is lost")
+    assert errors[0].count("\n") == 1
