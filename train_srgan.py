@@ -104,7 +104,7 @@ def train(options: argparse.Namespace):
     channels = common_channels(found, held_out)
     if features and features.channels != channels and channels != 1:
         raise ValueError(f"`vgg` was trained on images of {features.channels} channels, these have {channels}.")
-    options.degradation = "acquired" if found.pairs else degradation.spec
+    options.degradation = "acquired" if found.pairs else degradation.text
     per_epoch = math.ceil(len(found.ids) * options.crops_per_image / options.batch_size)
     options.steps_per_epoch = options.steps_per_epoch or per_epoch
     window = shuffle_window(found, int(options.cache_gb * 2**30))
@@ -118,7 +118,7 @@ def train(options: argparse.Namespace):
             training,
             channels=channels,
             scale=options.scale,
-            offset=0.0 if found.pairs else degradation.offset(options.scale),
+            grid="centre" if found.pairs else degradation.grid,
             patch=options.patch_size,
             features=features,
             pretrain_steps=options.pretrain_steps,

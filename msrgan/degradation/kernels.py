@@ -27,7 +27,7 @@ def thesis(hr: tf.Tensor, *, scale: int, seed=None) -> tf.Tensor:
 
     That kernel samples at the pixels' corners: at an integer `scale` it takes every `scale`-th pixel of every
     `scale`-th row, so fine structure aliases, and an LR pixel shows not the centre of its HR pixels but the first of
-    them (see `Degradation.offset`). Gawande, TRITA-EECS-EX-2018:10. Arguments and result as for `bicubic`.
+    them: the grid "corner". Gawande, TRITA-EECS-EX-2018:10. Arguments and result as for `bicubic`.
     """
     return _reduce(hr, scale, lambda signals, size: signals[:, ::scale])
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
 from msrgan.models import card
-from msrgan.models.interpolation import METHODS, interpolation
+from msrgan.models.interpolation import KERNELS, interpolation
 from msrgan.models.upscaler import Upscaler
 from msrgan.networks import fold_batch_norm, receptive_radius
 
@@ -69,14 +69,14 @@ def load(path: str | os.PathLike, *, scale: int | None = None) -> Upscaler:
         FileNotFoundError: there is no exported model.
         ValueError: the model is damaged, or has another scale than asked for.
     """
-    if str(path) in METHODS:
+    if str(path) in KERNELS:
         return interpolation(str(path), 4 if scale is None else scale)
     path = Path(path)
     path = path / "model" if (path / "model").is_dir() else path
     if not (path / "saved_model.pb").is_file():
         raise FileNotFoundError(
             f"{path}: there is no exported model. Found: {contents(path)}. Name the folder of a finished run of "
-            f"train_srgan.py, or {', '.join(METHODS)}"
+            f"train_srgan.py, or {', '.join(KERNELS)}"
         )
     try:
         metadata = json.loads((path / card.METADATA).read_text())

@@ -17,11 +17,11 @@ def output_layer(image_skip):
     return {"kernel_initializer": start, "dtype": "float32"}
 
 
-def add_image(x, image, *, image_skip, scale, offset):
+def add_image(x, image, *, image_skip, scale, grid):
     """Add the bicubically enlarged image (B, H, W, C) to x (B, sH, sW, C), unless `image_skip` is "none"."""
     if image_skip == "none":
         return x
-    enlarged = Bicubic(scale, offset, name="image_skip", dtype="float32")(image)
+    enlarged = Bicubic(scale, grid, name="image_skip", dtype="float32")(image)
     return layers.Add(name="output", dtype="float32")([enlarged, x])
 
 

@@ -23,7 +23,7 @@ def srresnet(
     upsample="subpixel",
     widths=None,
     image_skip="bicubic",
-    offset=0.0,
+    grid="centre",
     use_bias=True,
     stem_activation="prelu",
     tail_activation="prelu",
@@ -57,7 +57,7 @@ def srresnet(
             leaves a quarter, else ``filters``.
         image_skip: "bicubic": the network learns the residual to the bicubically enlarged input, and starts
             close to it; "none": the papers'.
-        offset: of the samples of the input, see ``phases.Bicubic``.
+        grid: of the samples of the input, "centre" or "corner", see ``msrgan.degradation``.
         use_bias: whether convolutions have biases. One that feeds a batch norm never has.
         stem_activation: "prelu" or "leaky_relu" (slope .2), after the first convolution.
         tail_activation: likewise, in each upsampling stage.
@@ -113,7 +113,7 @@ def srresnet(
         x = layers.Conv2D(channels, kernel, padding="same", name="output_conv", **last)(x)
     if output_activation:
         x = layers.Activation(output_activation, name="output_act", dtype="float32")(x)
-    x = add_image(x, image, image_skip=image_skip, scale=scale, offset=offset)
+    x = add_image(x, image, image_skip=image_skip, scale=scale, grid=grid)
     return keras.Model(image, x, name="srresnet")
 
 

@@ -19,7 +19,7 @@ class Variant(NamedTuple):
     """A system: the builders of its networks, its adversarial loss, and the values it was published with.
 
     Attributes:
-        generator: (channels, scale, offset, and the arguments that `sizes` names) -> keras.Model.
+        generator: (channels, scale, grid, and the arguments that `sizes` names) -> keras.Model.
         sizes: arguments of the generator that a user may choose, with their defaults.
         training: losses, their weights, features and rates: what differs from `TRAINING`.
         discriminator: (channels, patch) -> keras.Model; None where there is only a pixel loss.
@@ -175,7 +175,7 @@ def build(
     *,
     channels: int,
     scale: int,
-    offset: float,
+    grid: str,
     patch: int,
     features: Callable | None,
     pretrain_steps: int,
@@ -189,7 +189,7 @@ def build(
         training: from `settings`.
         channels: channels of the images.
         scale: 2, 4 or 8.
-        offset: of the samples of the LR images, see `Degradation.offset`.
+        grid: of the LR images, see `Degradation.grid`.
         patch: side of the HR patches.
         features: see `losses.content`; None for no content loss.
         pretrain_steps: on the pixel loss.
@@ -200,7 +200,7 @@ def build(
     pretraining = (chosen.pretrain_learning_rate, pretrain_steps)
     rates = learning_rates(chosen.learning_rate, steps, decay=chosen.decay, pretraining=pretraining)
     optimizer = adam(rates, beta_2=chosen.adam_beta_2)
-    generator = variant.generator(channels=channels, scale=scale, offset=offset, **sizes)
+    generator = variant.generator(channels=channels, scale=scale, grid=grid, **sizes)
     if variant.discriminator is None:
         model = SRGAN(generator)
         model.compile(losses.Objective(pixel), optimizer)

@@ -176,42 +176,6 @@ def test_load_errors(exported, tmp_path):
         models.load(tmp_path)  # the variables are missing
 
 
-@pytest.mark.parametrize(("name", "method"), [("nearest", "nearest"), ("lanczos", "lanczos3")])
-def test_null_models(name, method):
-    image = random_image((12, 15, 2))
-    model = models.load(name, scale=3)
-    assert (model.scale, model.channels) == (3, None)
-    expected = tf.image.resize(image, (36, 45), method=method)
-    np.testing.assert_allclose(upscaling.upscale(model, image), expected, atol=1e-5)
-
-
-def test_bicubic_is_the_kernel_of_keys():
-    impulse = np.zeros((1, 9, 9, 1), np.float32)
-    impulse[0, 4, 4] = 1
-    out = models.load("bicubic")(impulse)[0, :, :, 0]
-    t = np.abs((np.arange(36) + 0.5) / 4 - 0.5 - 4)
-    # Keys 1981, a = -1/2
-    taps = np.where(t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0))
-    np.testing.assert_allclose(out, np.outer(taps, taps), atol=1e-3)
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_interpolation_on_another_grid(scale):
-    """LR pixels sampled at the first of their HR pixels are found there again."""
-    image = random_image((1, 9, 7, 2))
-    offset = (1 - scale) / 2
-    for name in ("nearest", "bicubic", "lanczos"):
-        out = models.interpolation(name, scale, offset)(image)
-        assert out.shape == (1, 9 * scale, 7 * scale, 2)
-        np.testing.assert_allclose(out[:, ::scale, ::scale], image, atol=1e-5)
-        flat = models.interpolation(name, scale, offset)(np.full((1, 5, 5, 1), 0.3, np.float32))
-        np.testing.assert_allclose(flat, 0.3, atol=1e-6)  # to the very border
-        centred = models.interpolation(name, scale)(image)
-        np.testing.assert_array_equal(centred, models.load(name, scale=scale)(image))
-    middle = models.interpolation("nearest", 3, -1)(image)
-    np.testing.assert_array_equal(middle[:, 1:-1, 1:-1], np.repeat(np.repeat(image, 3, 1), 3, 2)[:, 2:, 2:])
-
-
 # Tiles
 
 
