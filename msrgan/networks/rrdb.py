@@ -13,7 +13,16 @@ _RESIDUAL = 0.2
 _SLOPE = 0.2
 
 
-def rrdbnet(*, channels=3, scale=4, filters=64, blocks=23, growth=None, image_skip="bicubic", grid="centre"):
+def rrdbnet(
+    *,
+    channels: int = 3,
+    scale: int = 4,
+    filters: int = 64,
+    blocks: int = 23,
+    growth: int | None = None,
+    image_skip: str = "bicubic",
+    grid: str = "centre",
+) -> keras.Model:
     """Build a generator ``(B, H, W, C) -> (B, scale*H, scale*W, C)``, both in [-1, 1].
 
     A stem convolution; ``blocks`` RRDBs on the small grid; a convolution that closes the long skip; nearest x2,

@@ -10,7 +10,7 @@ from msrgan.networks.phases import Bicubic
 from msrgan.networks.skip import one_of, output_layer
 
 
-def srcnn(*, channels=3, scale=4, image_skip="bicubic", grid="centre"):
+def srcnn(*, channels: int = 3, scale: int = 4, image_skip: str = "bicubic", grid: str = "centre") -> keras.Model:
     """Build a generator ``(B, H, W, C) -> (B, scale*H, scale*W, C)``, both in [-1, 1].
 
     Bicubic enlargement, then conv9-64, ReLU, conv1-32, ReLU, conv5-C. SRCNN is ``image_skip="none"``: 8,032 weights
