@@ -2,6 +2,17 @@
 
 All are called alike, `degrade(hr, scale=..., seed=...)`, eagerly or inside tf.data. A text names one with its
 options, as in `gaussian:sigma=0.7`; `make` reads it.
+
+An LR pixel stands for `scale` x `scale` HR pixels. Where among them its sample lies is the grid of the LR image. Along
+a row, at scale 4, with | around the HR pixels of one LR pixel and x where its sample lies:
+
+                          LR pixel 0       LR pixel 1
+    HR pixels          | 0   1   2   3 | 4   5   6   7 |
+    grid "centre"      |       x       |       x       |    HR pixel p lies at (p + 1/2) / 4 - 1/2 in LR pixels
+    grid "corner"      | x             | x             |    HR pixel p lies at p / 4 in LR pixels
+
+A camera, and every degradation but `thesis`, has the samples at the centres. What enlarges an LR image (image skips of
+networks, interpolation) must know its grid: the two are (scale - 1) / 2 HR pixels apart in each direction.
 """
 
 from collections.abc import Callable
@@ -15,8 +26,6 @@ from msrgan.degradation.kernels import area, bicubic, gaussian, thesis
 from msrgan.degradation.microscope import DEFAULTS, LIMITS, microscope
 
 # Stands for a degradation where LR images were acquired, not made.
-
-
 ACQUIRED = "acquired"
 
 
@@ -28,21 +37,17 @@ class Degradation(NamedTuple):
         function: (hr, scale=..., seed=..., **options) -> lr.
         options: every option with its value: a number, or a range (low, high) that is drawn from.
         limits: option -> smallest and largest value allowed.
-        corner: whether an LR pixel is sampled at the first of its `scale` x `scale` HR pixels, not at their centre.
+        grid: where the samples of the LR pixels lie, "centre" or "corner"; drawn at the head of this module.
     """
 
     name: str
     function: Callable[..., tf.Tensor]
     options: dict[str, Any] = {}
     limits: dict[str, tuple[float, float]] = {}
-    corner: bool = False
-
-    def offset(self, scale: int) -> float:
-        """Tell how far LR pixels are sampled below and right of the centres of their HR pixels, in HR pixels."""
-        return (1 - scale) / 2 if self.corner else 0.0
+    grid: str = "centre"
 
     @property
-    def spec(self) -> str:
+    def text(self) -> str:
         """The text from which `make` makes it again, with every option."""
         return options_text.render(self.name, self.options)
 
@@ -69,7 +74,7 @@ DEGRADATIONS: dict[str, Degradation] = {
     known.name: known
     for known in (
         Degradation("bicubic", bicubic),
-        Degradation("thesis", thesis, corner=True),
+        Degradation("thesis", thesis, grid="corner"),
         Degradation("area", area),
         Degradation("gaussian", gaussian, {"sigma": 0.5}, {"sigma": (0, 100)}),
         Degradation("microscope", microscope, DEFAULTS, LIMITS),

@@ -8,7 +8,7 @@ import tensorflow as tf
 from msrgan.degradation.microscope import BLUR, check_length, gaussian_matrix
 
 
-def bicubic(hr: tf.Tensor, *, scale: int, seed=None) -> tf.Tensor:
+def bicubic(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Tensor:
     """Reduce with an antialiased bicubic kernel (Keys, a = -0.5, widened by `scale`), as Pillow does.
 
     Args:
@@ -22,17 +22,17 @@ def bicubic(hr: tf.Tensor, *, scale: int, seed=None) -> tf.Tensor:
     return _reduce(hr, scale, lambda signals, size: tf.image.resize(signals, size, "bicubic", antialias=True))
 
 
-def thesis(hr: tf.Tensor, *, scale: int, seed=None) -> tf.Tensor:
+def thesis(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Tensor:
     """Reduce as the mSRGAN thesis did: TensorFlow 1's `resize_bicubic`, which does not antialias.
 
     That kernel samples at the pixels' corners: at an integer `scale` it takes every `scale`-th pixel of every
     `scale`-th row, so fine structure aliases, and an LR pixel shows not the centre of its HR pixels but the first of
-    them (see `Degradation.offset`). Gawande, TRITA-EECS-EX-2018:10. Arguments and result as for `bicubic`.
+    them: the grid "corner". Gawande, TRITA-EECS-EX-2018:10. Arguments and result as for `bicubic`.
     """
     return _reduce(hr, scale, lambda signals, size: signals[:, ::scale])
 
 
-def area(hr: tf.Tensor, *, scale: int, seed=None) -> tf.Tensor:
+def area(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Tensor:
     """Reduce by the mean over `scale` x `scale` pixels: what binning on the camera gives, noise apart.
 
     Arguments and result as for `bicubic`.
@@ -40,7 +40,7 @@ def area(hr: tf.Tensor, *, scale: int, seed=None) -> tf.Tensor:
     return _reduce(hr, scale, lambda signals, size: tf.nn.avg_pool2d(signals, (scale, 1), (scale, 1), "VALID"))
 
 
-def gaussian(hr: tf.Tensor, *, scale: int, seed=None, sigma: float = 0.5) -> tf.Tensor:
+def gaussian(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None, sigma: float = 0.5) -> tf.Tensor:
     """Blur by a Gaussian, then resize by a bicubic kernel (Keys, a = -0.5) without antialiasing: the MRI lineage.
 
     The image is continued beyond its border by reflection. Arguments and result as for `bicubic`.

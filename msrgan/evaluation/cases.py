@@ -85,8 +85,8 @@ def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation |
         lr = limits.denormalize(degraded, hr.dtype)
     else:
         lr = _acquired(example["lr"], image, scale)
-    offset = degradation.offset(scale) if degradation else 0.0
-    baselines = {name: interpolation(name, scale, offset) for name in BASELINES}
+    grid = degradation.grid if degradation else "centre"
+    baselines = {name: interpolation(name, scale, grid) for name in BASELINES}
     methods = {"model": baselines.get(model.metadata.get("interpolation"), model)} | baselines
     enlarged, seconds = {}, {}
     for name, method in methods.items():

@@ -113,7 +113,7 @@ def _score(model, examples, asked, strips, segment):
     if not rows:
         raise ValueError(f"No image could be scored. {_first(skipped)}")
     about = {"skipped": skipped, "displaced": displaced, "intensity_matched": degradation is None}
-    return rows, pictures, about | {"degradation": degradation.spec if degradation else ACQUIRED}
+    return rows, pictures, about | {"degradation": degradation.text if degradation else ACQUIRED}
 
 
 def _summary(rows, channel):

@@ -48,7 +48,7 @@ class Validation:
             return normalization.limits(image).normalize(image)
 
         self.paired = "lr" in images.element_spec
-        self.scale, self.offset = scale, 0.0 if self.paired else degradation.offset(scale)
+        self.scale, self.grid = scale, "centre" if self.paired else degradation.grid
         self.names, self.cases = [], []
         for example in images.take(IMAGES).as_numpy_iterator():
             name, image = example["id"].decode(), example["image"]
@@ -85,7 +85,7 @@ class Validation:
         return stack(strips, [name for name, _, _ in rows])
 
     def _interpolate(self, name, lr):
-        return interpolation(name, self.scale, self.offset)(lr[None])[0]
+        return interpolation(name, self.scale, self.grid)(lr[None])[0]
 
     def _enlarge(self, generator, lr):
         return (np.asarray(generator(lr[None] * 2 - 1))[0] + 1) / 2

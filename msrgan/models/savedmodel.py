@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
-from msrgan.models import card
-from msrgan.models.interpolation import METHODS, interpolation
+from msrgan.models import card, safety
+from msrgan.models.interpolation import KERNELS, interpolation
+from msrgan.models.probe import probe
 from msrgan.models.upscaler import Upscaler
 from msrgan.networks import fold_batch_norm, receptive_radius
 
 
-def export(generator, path: str | os.PathLike, *, metadata: dict | None = None) -> None:
-    """Writes a generator as a SavedModel, batch norm folded, in place of an older one, whole or not at all.
+def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[str, Any] | None = None) -> None:
+    """Write a generator as a SavedModel, batch norm folded, in place of an older one, whole or not at all.
 
     Its signature `serving_default` takes `image`, float32 (batch, H, W, C) in [0, 1]-normalised units, and
-    returns {"upscaled": (batch, scale H, scale W, C)}; nothing is clipped
-    inside. It needs neither this library nor Keras to run.
+    returns {"upscaled": (batch, scale H, scale W, C)}; nothing is clipped inside. It needs neither this library nor
+    Keras to run.
 
     Args:
         generator: keras.Model from (B, H, W, C) to (B, sH, sW, C), both in [-1, 1].
@@ -37,12 +40,12 @@ def export(generator, path: str | os.PathLike, *, metadata: dict | None = None) 
     check_target(path)
     network = fold_batch_norm(generator, dtype="float32")
     channels = generator.input_shape[-1]
-    probe = network(tf.random.stateless_uniform((1, 8, 8, channels), (0, 0), -1, 1)).numpy()
-    if not np.isfinite(probe).all():
+    pixels = network(tf.random.stateless_uniform((1, 8, 8, channels), (0, 0), -1, 1)).numpy()
+    if not np.isfinite(pixels).all():
         raise FloatingPointError("The generator gives NaN or infinite pixels. Train it at a lower learning rate")
-    sizes = {"scale": probe.shape[1] // 8, "channels": channels, "receptive_radius": receptive_radius(generator)}
+    sizes = {"scale": pixels.shape[1] // 8, "channels": channels, "receptive_radius": receptive_radius(generator)}
     described = sizes | card.defaults() | (metadata or {})
-    card.check(described, path)
+    card.check(described, path / card.METADATA)
 
     module = tf.Module()
     module.variables_of_network = [variable.value for variable in network.variables]
@@ -62,44 +65,60 @@ def check_target(path: Path) -> None:
         raise ValueError(f"{path} exists and is not an exported model. Choose another folder or remove it")
 
 
-def load(path: str | os.PathLike, *, scale: int | None = None) -> Upscaler:
-    """Loads an exported model, or a null model to compare with.
+def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = False) -> Upscaler:
+    """Load an exported model, or a null model to compare with.
+
+    A SavedModel is a program. Of a trained model the operations are checked before it is loaded (`models.safety`), and
+    its card is compared with what the network does (`models.probe`).
 
     Args:
         path: a folder that `export` wrote, or a run folder with such a `model` in it; or "nearest", "bicubic"
             (Keys, a = -0.5) or "lanczos" (3 lobes) for plain interpolation.
         scale: enlargement of a null model, 4 unless given. A trained model has its own.
+        trust: whether to load operations that `export` never writes, and which could harm your files.
 
     Raises:
         FileNotFoundError: there is no exported model.
-        ValueError: the model is damaged, or has another scale than asked for.
+        ValueError: the model is damaged, has operations that are not trusted, or has another scale than `scale`.
     """
-    if str(path) in METHODS:
+    if str(path) in KERNELS:
         return interpolation(str(path), 4 if scale is None else scale)
     path = Path(path)
     path = path / "model" if (path / "model").is_dir() else path
     if not (path / "saved_model.pb").is_file():
         raise FileNotFoundError(
             f"{path}: there is no exported model. Found: {contents(path)}. Name the folder of a finished run of "
-            f"train_srgan.py, or {', '.join(METHODS)}"
+            f"train_srgan.py, or {', '.join(KERNELS)}"
         )
-    try:
-        metadata = json.loads((path / card.METADATA).read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path} is a SavedModel without {card.METADATA}. Export it with msrgan.export") from None
-    except ValueError as error:
-        raise ValueError(f"{path / card.METADATA} cannot be read ({error}). Export the model again") from None
-    card.check(metadata, path)
+    metadata = card.read(path)
     if scale not in (None, metadata["scale"]):
         raise ValueError(f"{path} enlarges {metadata['scale']} times. Received: scale={scale}")
+    if not trust:
+        safety.check(path)
+    model = Upscaler(_signature(path, metadata["channels"]), metadata)
+    probe(model, path)
+    return model
+
+
+def _signature(path, channels):
+    """Load a SavedModel; return its signature as a function of a batch."""
     try:
         model = tf.saved_model.load(str(path))
-        model.signatures["serving_default"]
-    except (tf.errors.OpError, OSError, KeyError, ValueError) as error:
+        signature = model.signatures["serving_default"]
+        inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+    except MemoryError:
+        raise
+    except Exception as error:  # of any kind: TensorFlow checks little of what it reads
         raise ValueError(f"{path} is a damaged model ({type(error).__name__}). Export it again") from error
+    image = tf.TensorSpec((None, None, None, channels), tf.float32)
+    if set(inputs) != {"image"} or not inputs["image"].is_compatible_with(image) or "upscaled" not in outputs:
+        raise ValueError(
+            f"{path}: a model of {channels} channels makes upscaled of image, float32 {image.shape}. "
+            f"Received: {', '.join(outputs)} of {', '.join(map(str, inputs.values()))}. Export the model again"
+        )
 
     def function(batch):
         # Reached through `model`: a signature alone keeps weak references to its variables.
         return model.signatures["serving_default"](image=batch)["upscaled"]
 
-    return Upscaler(function, metadata)
+    return function

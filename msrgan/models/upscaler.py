@@ -1,6 +1,7 @@
 """A model ready for use."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +24,7 @@ class Upscaler:
             `degradation.make`, or "acquired"), "training_hashes", "version" and what the training run added.
     """
 
-    def __init__(self, function: Callable, metadata: dict):
+    def __init__(self, function: Callable, metadata: dict[str, Any]):
         self._function = function
         self.metadata = metadata
         self.scale: int = metadata["scale"]
@@ -32,5 +33,11 @@ class Upscaler:
         self.normalization = Normalization(metadata["normalization"], tuple(metadata["percentiles"]))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Enlarges a batch in normalised units."""
-        return self._function(tf.convert_to_tensor(batch, tf.float32)).numpy()
+        """Enlarge a batch in normalised units."""
+        return np.asarray(self._function(tf.convert_to_tensor(batch, tf.float32)))
+
+    def __repr__(self) -> str:
+        """Tell on one line what it enlarges, and what it learnt from."""
+        channels = "any channels" if self.channels is None else f"{self.channels} channels"
+        said = {name: self.metadata[name] for name in ("interpolation", "data", "degradation") if name in self.metadata}
+        return f"<Upscaler: x{self.scale}, {channels}" + "".join(f", {name} {said[name]}" for name in said) + ">"

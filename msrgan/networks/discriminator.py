@@ -3,6 +3,8 @@
 Ledig et al., arXiv 1609.04802, figure 4.
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -15,7 +17,16 @@ _STAGES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
 REALTIME_STAGES = ((1, 1), (1, 2), (1, 1), (2, 2), (2, 1), (4, 2), (4, 1), (8, 2), (8, 1))
 
 
-def discriminator(*, channels=3, patch=96, filters=64, batch_norm=True, use_bias=True, head="dense", stages=_STAGES):
+def discriminator(
+    *,
+    channels: int = 3,
+    patch: int = 96,
+    filters: int = 64,
+    batch_norm: bool | str = True,
+    use_bias: bool = True,
+    head: str = "dense",
+    stages: Sequence[tuple[int, int]] = _STAGES,
+) -> keras.Model:
     """Build a discriminator ``(B, H, W, channels) -> (B, 1)`` logits, the larger the more real.
 
     3x3 convolutions with LeakyReLU (slope .2) and batch norm. SRGAN has the defaults; mSRGAN (KTH TRITA-EECS-EX
@@ -49,12 +60,12 @@ def discriminator(*, channels=3, patch=96, filters=64, batch_norm=True, use_bias
             multiple * filters, 3, stride, padding="same", use_bias=use_bias and not norm, name=f"conv{i}"
         )(x)
         if norm:
-            x = batch_normalization(name=f"conv{i}_bn")(x)
+            x = batch_normalization(f"conv{i}_bn")(x)
         x = layers.LeakyReLU(0.2, name=f"conv{i}_act")(x)
         # A norm right before pooling and a linear head would fix the mean logit of every batch: a discriminator
         # that sees real and fake images in batches of their own could never tell them apart.
         if batch_norm == "after" and i < len(stages):
-            x = batch_normalization(name=f"conv{i}_bn")(x)
+            x = batch_normalization(f"conv{i}_bn")(x)
     if head == "dense":
         x = layers.Flatten(name="flatten")(x)
         x = layers.Dense(16 * filters, name="dense")(x)

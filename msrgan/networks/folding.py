@@ -1,15 +1,20 @@
 """Batch norm folded into the convolutions before it: the same function at inference, with fewer passes."""
 
+from collections import Counter
+
 import keras
 from keras import layers
 
 
-def fold_batch_norm(model, *, shape=None, dtype=None):
+def fold_batch_norm(
+    model: keras.Model, *, shape: tuple[int | None, ...] | None = None, dtype: str | None = None
+) -> keras.Model:
     """Return a copy of a network in which one convolution stands for each convolution with batch norm.
 
     At inference ``gamma * (conv(x) - mean) / sqrt(variance + epsilon) + beta`` is a convolution with kernel
     ``kernel * g`` and bias ``beta + (bias - mean) * g``, where ``g = gamma / sqrt(variance + epsilon)``. A
-    batch norm that does not directly follow a ``Conv2D`` is copied as it is.
+    batch norm is copied as it is where it does not directly follow a ``Conv2D``, where something else reads the
+    convolution too, and where one of both is used twice.
 
     Args:
         model: functional ``keras.Model`` with one input.
@@ -19,13 +24,7 @@ def fold_batch_norm(model, *, shape=None, dtype=None):
     Returns:
         A new ``keras.Model`` with its own weights, equal to ``model(x, training=False)`` up to rounding.
     """
-    producers = {id(layer.output): layer for layer in model.layers}
-    norms = {}  # name of the convolution -> its batch norm
-    for layer in model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            producer = producers[id(layer.input)]
-            if type(producer) is layers.Conv2D and producer.activation is keras.activations.linear:
-                norms[producer.name] = layer
+    norms = _foldable(model)
     folded_away = {norm.name for norm in norms.values()}
 
     def copy(layer):
@@ -49,6 +48,27 @@ def fold_batch_norm(model, *, shape=None, dtype=None):
         elif layer.weights and layer.name not in folded_away:
             folded.get_layer(layer.name).set_weights(layer.get_weights())
     return folded
+
+
+def _foldable(model):
+    """Return the batch norms that can be folded, by the name of the convolution that each alone reads."""
+    # A layer's own nodes may belong to other models; nothing public tells those of one model.
+    nodes = [node for level in model._nodes_by_depth.values() for node in level]
+    uses = Counter(node.operation.name for node in nodes)
+    # An output of the model is read, too.
+    readers = Counter(id(x) for node in nodes for x in node.input_tensors) + Counter(map(id, model.outputs))
+    producers = {id(x): node.operation for node in nodes for x in node.output_tensors}
+    norms = {}
+    for node in nodes:
+        norm = node.operation
+        if not isinstance(norm, layers.BatchNormalization) or norm.axis not in (-1, 3):
+            continue
+        convolution = producers[id(node.input_tensors[0])]
+        plain = type(convolution) is layers.Conv2D and convolution.activation is keras.activations.linear
+        alone = readers[id(node.input_tensors[0])] == uses[norm.name] == uses[convolution.name] == 1
+        if plain and alone:
+            norms[convolution.name] = norm
+    return norms
 
 
 def _folded_weights(conv, norm):

@@ -14,6 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from msrgan.networks.sampling import keys_kernel, phase_positions
+
 _register = keras.saving.register_keras_serializable(package="msrgan")
 
 
@@ -206,18 +208,22 @@ class Bicubic(keras.layers.Layer):
 
     Args:
         scale: s.
-        offset: how far a pixel of x was sampled below and right of the centre of the s x s pixels that it becomes, in
-            pixels of the result (``Degradation.offset``): 0 for centres, (1 - s) / 2 for the first of the pixels.
+        grid: where among the s x s pixels that it becomes a pixel of x was sampled: at their "centre", or at the first
+            of them, in their "corner" (drawn in ``msrgan.degradation``).
+
+    Raises:
+        ValueError: ``grid`` is neither.
     """
 
-    def __init__(self, scale, offset=0.0, **kwargs):
+    def __init__(self, scale, grid="centre", **kwargs):
         super().__init__(**kwargs)
-        self.scale, self.offset = scale, offset
+        self.scale, self.grid = scale, grid
+        self._taps = _bicubic_taps(scale, grid)
 
     def call(self, x):
         """Enlarge."""
         channels = x.shape[-1]
-        taps = _bicubic_taps(self.scale, self.offset)
+        taps = self._taps
         kernel = np.einsum("ijp,cd->ijcpd", taps, np.eye(channels)).reshape(5, 5, channels, -1)
         # What zero padding takes from an enlarged constant 1 is the weight that the border drops.
         kept = ops.conv(ops.ones_like(x[:1, ..., :1]), ops.cast(taps[:, :, None], x.dtype), padding="same")
@@ -230,16 +236,12 @@ class Bicubic(keras.layers.Layer):
 
     def get_config(self):
         """Return the arguments of the constructor."""
-        return super().get_config() | {"scale": self.scale, "offset": self.offset}
+        return super().get_config() | {"scale": self.scale, "grid": self.grid}
 
 
-def _bicubic_taps(scale, offset):
+def _bicubic_taps(scale, grid):
     """Return the weights ``(5, 5, scale**2)`` with which the neighbours of a pixel enter its phases."""
-    # Phase p of pixel i lies at i + (p + .5 - offset) / scale - .5 on the small grid.
-    t = np.abs(np.arange(-2, 3)[:, None] - (np.arange(scale) + 0.5 - offset) / scale + 0.5)
-    near = 1.5 * t**3 - 2.5 * t**2 + 1
-    far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
-    taps = np.where(t <= 1, near, np.where(t < 2, far, 0))
+    taps = keys_kernel(np.abs(np.arange(-2, 3)[:, None] - phase_positions(scale, grid)))
     return np.einsum("ip,jq->ijpq", taps, taps).reshape(5, 5, scale**2)
 
 

@@ -1,5 +1,6 @@
 """How far a network looks."""
 
+import keras
 from keras import layers
 
 from msrgan.networks.phases import PReLU
@@ -19,7 +20,7 @@ _POINTWISE = (
 )
 
 
-def receptive_radius(model):
+def receptive_radius(model: keras.Model) -> int:
     """Return how far a fully convolutional network looks, in pixels of its input.
 
     The block of output pixels that belongs to input pixel i is a function of the input pixels at most this

@@ -13,7 +13,16 @@ _RESIDUAL = 0.2
 _SLOPE = 0.2
 
 
-def rrdbnet(*, channels=3, scale=4, filters=64, blocks=23, growth=None, image_skip="bicubic", offset=0.0):
+def rrdbnet(
+    *,
+    channels: int = 3,
+    scale: int = 4,
+    filters: int = 64,
+    blocks: int = 23,
+    growth: int | None = None,
+    image_skip: str = "bicubic",
+    grid: str = "centre",
+) -> keras.Model:
     """Build a generator ``(B, H, W, C) -> (B, scale*H, scale*W, C)``, both in [-1, 1].
 
     A stem convolution; ``blocks`` RRDBs on the small grid; a convolution that closes the long skip; nearest x2,
@@ -27,7 +36,7 @@ def rrdbnet(*, channels=3, scale=4, filters=64, blocks=23, growth=None, image_sk
         blocks: number of RRDBs, each three dense blocks of five convolutions.
         growth: channels that each convolution of a dense block adds; half of ``filters`` if None, as published.
         image_skip: "bicubic": the network learns the residual to the bicubically enlarged input; "none".
-        offset: of the samples of the input, see ``phases.Bicubic``.
+        grid: of the samples of the input, "centre" or "corner", see ``msrgan.degradation``.
 
     Returns:
         A ``keras.Model`` for any H and W. Its output is float32 under every dtype policy.
@@ -51,7 +60,7 @@ def rrdbnet(*, channels=3, scale=4, filters=64, blocks=23, growth=None, image_sk
     x = layers.Conv2D(filters, 3, padding="same", name="hr_conv")(x)
     x = layers.LeakyReLU(_SLOPE, name="hr_act")(x)
     x = layers.Conv2D(channels, 3, padding="same", name="output_conv", **output_layer(image_skip))(x)
-    x = add_image(x, image, image_skip=image_skip, scale=scale, offset=offset)
+    x = add_image(x, image, image_skip=image_skip, scale=scale, grid=grid)
     return keras.Model(image, x, name="rrdbnet")
 
 

@@ -18,7 +18,7 @@ def build(
     *,
     channels: int,
     scale: int,
-    offset: float,
+    grid: str,
     patch: int,
     features: Callable | None,
     pretrain_steps: int,
@@ -32,7 +32,7 @@ def build(
         training: from `variants.complete`.
         channels: channels of the images.
         scale: 2, 4 or 8.
-        offset: of the samples of the LR images, see `Degradation.offset`.
+        grid: of the LR images, see `Degradation.grid`.
         patch: side of the HR patches.
         features: see `losses.content`; None for no content loss.
         pretrain_steps: on the pixel loss.
@@ -43,7 +43,7 @@ def build(
     pretraining = (chosen.pretrain_learning_rate, pretrain_steps)
     rates = learning_rates(chosen.learning_rate, steps, decay=chosen.decay, pretraining=pretraining)
     optimizer = adam(rates, beta_2=chosen.adam_beta_2)
-    generator = variant.generator(channels=channels, scale=scale, offset=offset, **sizes)
+    generator = variant.generator(channels=channels, scale=scale, grid=grid, **sizes)
     if variant.discriminator is None:
         model = SRGAN(generator)
         model.compile(losses.Objective(pixel), optimizer)

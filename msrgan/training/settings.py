@@ -136,7 +136,7 @@ def resolve(options: Mapping[str, Any]) -> SRGANSettings:
     if ignored:
         say(f"{options['variant']} has no {', '.join(f'`{name}`' for name in ignored)}: ignored.")
     absent = dict.fromkeys(ignored)
-    return SRGANSettings(**options | absent | sizes | training | {"degradation": make(options["degradation"]).spec})
+    return SRGANSettings(**options | absent | sizes | training | {"degradation": make(options["degradation"]).text})
 
 
 def _check(*, vgg, vgg_weights, patch_size, scale, pretrain_steps, steps, init, **_):

@@ -133,7 +133,7 @@ def _build(settings: SRGANSettings, images: Survey, channels: int, features: Any
         settings.training,
         channels=channels,
         scale=settings.scale,
-        offset=0.0 if images.pairs else make(settings.degradation).offset(settings.scale),
+        grid="centre" if images.pairs else make(settings.degradation).grid,
         patch=settings.patch_size,
         features=features,
         pretrain_steps=settings.pretrain_steps,

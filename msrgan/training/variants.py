@@ -15,7 +15,7 @@ class Variant(NamedTuple):
     """A system: the builders of its networks, its adversarial loss, and the values it was published with.
 
     Attributes:
-        generator: (channels, scale, offset, and the arguments that `sizes` names) -> keras.Model.
+        generator: (channels, scale, grid, and the arguments that `sizes` names) -> keras.Model.
         sizes: arguments of the generator that a user may choose, with their defaults.
         training: losses, their weights, features and rates: what differs from `TRAINING`.
         discriminator: (channels, patch) -> keras.Model; None where there is only a pixel loss.

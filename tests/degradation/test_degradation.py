@@ -110,7 +110,7 @@ def test_a_ramp_enlarged_on_its_grid_is_the_ramp_again(text, scale):
     lr = degrade(ramp, scale=scale).numpy()
     inside = slice(5 * scale, -5 * scale)
     for name, blur in (("bicubic", 1e-3), ("lanczos", 6e-3), ("nearest", scale / 200 + 1e-4)):
-        enlarged = models.interpolation(name, scale, degrade.offset(scale))(lr[None])[0]
+        enlarged = models.interpolation(name, scale, degrade.grid)(lr[None])[0]
         np.testing.assert_allclose(enlarged[inside, inside], ramp[inside, inside], atol=blur)
         assert np.abs((enlarged - ramp)[inside, inside].mean()) <= 0.5 / 100 + 1e-4
 
@@ -312,10 +312,10 @@ def test_distortion_displaces_the_corners(displacement):
 def test_the_text_makes_the_same_degradation(text, hr):
     degrade = make(text)
     assert degrade.name == text.partition(":")[0]
-    assert make(degrade.spec) == degrade
-    again = make(degrade.spec)(hr, scale=4, seed=(2, 3))
+    assert make(degrade.text) == degrade
+    again = make(degrade.text)(hr, scale=4, seed=(2, 3))
     np.testing.assert_array_equal(again, degrade(hr, scale=4, seed=(2, 3)))
-    assert set(options_text.parse(degrade.spec)[1]) == set(degrade.options)
+    assert set(options_text.parse(degrade.text)[1]) == set(degrade.options)
 
 
 def test_options_are_completed():

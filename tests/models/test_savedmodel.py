@@ -1,6 +1,8 @@
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,7 +11,8 @@ import tensorflow as tf
 
 from msrgan import models, upscaling
 from msrgan.intensity import PERCENTILE
-from msrgan.networks import receptive_radius, srresnet
+from msrgan.models import card
+from msrgan.networks import fold_batch_norm, receptive_radius, srresnet
 from msrgan.upscaling import tiling
 
 
@@ -133,9 +136,9 @@ def test_export_never_replaces_something_else(generator, tmp_path):
 
 
 def test_export_checks_metadata(generator, tmp_path):
-    with pytest.raises(ValueError, match="normalization is one of"):
+    with pytest.raises(ValueError, match="normalization is one of percentile, range"):
         models.export(generator, tmp_path / "model", metadata={"normalization": "zscore"})
-    with pytest.raises(ValueError, match="training_hashes, list"):
+    with pytest.raises(ValueError, match="training_hashes is a list"):
         models.export(generator, tmp_path / "model", metadata={"training_hashes": None})
     assert not list(tmp_path.iterdir())
 
@@ -169,47 +172,114 @@ def test_load_errors(exported, tmp_path):
     with pytest.raises(ValueError, match="msrgan.json cannot be read"):
         models.load(tmp_path)
     (tmp_path / "msrgan.json").write_text('{"scale": "four"}')
-    with pytest.raises(ValueError, match="metadata need scale, int"):
+    with pytest.raises(ValueError, match="msrgan.json: scale is a whole number"):
         models.load(tmp_path)
-    (tmp_path / "msrgan.json").write_text((exported / "msrgan.json").read_text())
-    with pytest.raises(ValueError, match="damaged model"):
-        models.load(tmp_path)  # the variables are missing
 
 
-@pytest.mark.parametrize(("name", "method"), [("nearest", "nearest"), ("lanczos", "lanczos3")])
-def test_null_models(name, method):
-    image = random_image((12, 15, 2))
-    model = models.load(name, scale=3)
-    assert (model.scale, model.channels) == (3, None)
-    expected = tf.image.resize(image, (36, 45), method=method)
-    np.testing.assert_allclose(upscaling.upscale(model, image), expected, atol=1e-5)
+def damaged(exported, target):
+    """Copy a model, to damage it."""
+    shutil.copytree(exported, target)
+    return target
 
 
-def test_bicubic_is_the_kernel_of_keys():
-    impulse = np.zeros((1, 9, 9, 1), np.float32)
-    impulse[0, 4, 4] = 1
-    out = models.load("bicubic")(impulse)[0, :, :, 0]
-    t = np.abs((np.arange(36) + 0.5) / 4 - 0.5 - 4)
-    # Keys 1981, a = -1/2
-    taps = np.where(t < 1, 1.5 * t**3 - 2.5 * t**2 + 1, np.where(t < 2, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2, 0))
-    np.testing.assert_allclose(out, np.outer(taps, taps), atol=1e-3)
+def half(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_interpolation_on_another_grid(scale):
-    """LR pixels sampled at the first of their HR pixels are found there again."""
-    image = random_image((1, 9, 7, 2))
-    offset = (1 - scale) / 2
-    for name in ("nearest", "bicubic", "lanczos"):
-        out = models.interpolation(name, scale, offset)(image)
-        assert out.shape == (1, 9 * scale, 7 * scale, 2)
-        np.testing.assert_allclose(out[:, ::scale, ::scale], image, atol=1e-5)
-        flat = models.interpolation(name, scale, offset)(np.full((1, 5, 5, 1), 0.3, np.float32))
-        np.testing.assert_allclose(flat, 0.3, atol=1e-6)  # to the very border
-        centred = models.interpolation(name, scale)(image)
-        np.testing.assert_array_equal(centred, models.load(name, scale=scale)(image))
-    middle = models.interpolation("nearest", 3, -1)(image)
-    np.testing.assert_array_equal(middle[:, 1:-1, 1:-1], np.repeat(np.repeat(image, 3, 1), 3, 2)[:, 2:, 2:])
+def garbage(file):
+    file.write_bytes(b"garbage" * 100)
+
+
+def emptied(file):
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [half, garbage, emptied, Path.unlink])
+@pytest.mark.parametrize("part", ["variables.data-00000-of-00001", "variables.index"])
+def test_damaged_variables_are_one_line(exported, damage, part, tmp_path):
+    path = damaged(exported, tmp_path / "model")
+    damage(path / "variables" / part)
+    with pytest.raises(ValueError, match="model is a damaged model .*. Export it again") as error:
+        models.load(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [half, garbage])
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_damaged_graph_is_one_line(exported, damage, trust, tmp_path):
+    path = damaged(exported, tmp_path / "model")
+    damage(path / "saved_model.pb")
+    with pytest.raises(ValueError, match="model is a damaged model .*. Export it again") as error:
+        models.load(path, trust=trust)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("claims", "message"),
+    [
+        ({"scale": 3}, "scale 3 and channels 1 make"),
+        ({"scale": 8}, "scale 8 and channels 1 make"),
+        ({"channels": 3}, "a model of 3 channels makes upscaled of image"),
+        ({"receptive_radius": 0}, "its network looks farther than receptive_radius 0"),
+    ],
+)
+def test_a_card_that_the_network_belies_is_refused(exported, claims, message, tmp_path):
+    path = damaged(exported, tmp_path / "model")
+    metadata = json.loads((path / "msrgan.json").read_text())
+    (path / "msrgan.json").write_text(json.dumps(metadata | claims))
+    with pytest.raises(ValueError, match=f"model: {message}"):
+        models.load(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "inputs", "outputs"),
+    [
+        ((None, None, None, 1), tf.float32, "image", "enlarged"),
+        ((None, None, None, 1), tf.float32, "picture", "upscaled"),
+        ((None, None, None, 1), tf.float64, "image", "upscaled"),
+        ((None, None, 1), tf.float32, "image", "upscaled"),
+    ],
+)
+def test_another_signature_is_refused(shape, dtype, inputs, outputs, tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec(shape, dtype, name=inputs)])
+    def serve(image):
+        return {outputs: image + 1}
+
+    tf.saved_model.save(tf.Module(), str(tmp_path), signatures={"serving_default": serve})
+    metadata = {"scale": 2, "channels": 1, "receptive_radius": 0} | card.defaults()
+    (tmp_path / "msrgan.json").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match=f"makes upscaled of image, float32 .*. Received: {outputs} of .*{inputs}"):
+        models.load(tmp_path, trust=True)
+
+
+def test_models_of_0_2_load(generator, model, tmp_path):
+    """Written as 0.2 wrote them: hashes of 64 characters, and what its training script added."""
+    network = fold_batch_norm(generator, dtype="float32")
+    module = tf.Module()
+    module.variables_of_network = [variable.value for variable in network.variables]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1), tf.float32, name="image")])
+    def serve(image):
+        return {"upscaled": (network(image * 2 - 1, training=False) + 1) / 2}
+
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": serve})
+    metadata = {"scale": 4, "channels": 1, "receptive_radius": receptive_radius(generator)}
+    metadata |= {"normalization": "percentile", "percentiles": [0.1, 99.9], "degradation": "thesis"}
+    metadata |= {"training_hashes": ["0123456789abcdef" * 4], "version": "0.2.0"}
+    metadata |= {"variant": "msrgan", "data": "folder", "steps": 10_000}
+    (tmp_path / "msrgan.json").write_text(json.dumps(metadata, indent=1) + "\n")
+    loaded = models.load(tmp_path)
+    assert loaded.metadata == metadata
+    batch = random_image((1, 9, 30, 1))
+    np.testing.assert_allclose(loaded(batch), model(batch), atol=1e-6)
+
+
+def test_a_model_shows_itself_on_a_line(model):
+    assert repr(model) == "<Upscaler: x4, 1 channels, degradation bicubic>"
+    metadata = model.metadata | {"data": "hpa", "degradation": "thesis", "channels": 3}
+    assert repr(models.Upscaler(None, metadata)) == "<Upscaler: x4, 3 channels, data hpa, degradation thesis>"
+    null = models.load("lanczos", scale=2)
+    assert repr(null) == "<Upscaler: x2, any channels, interpolation lanczos, degradation bicubic>"
 
 
 # Tiles

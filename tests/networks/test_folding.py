@@ -76,6 +76,46 @@ def test_batch_norm_after_an_activation_stays():
     np.testing.assert_allclose(folded(images(1, 8, 8, 2)), model(images(1, 8, 8, 2)), atol=1e-6)
 
 
+def read_twice(x, conv, norm):
+    y = conv(x)
+    return layers.Add()([y, norm(y)])
+
+
+def is_an_output(x, conv, norm):
+    y = conv(x)
+    return [y, norm(y)]
+
+
+def convolution_used_twice(x, conv, norm):
+    return layers.Add()([conv(layers.ReLU()(x)), norm(conv(x))])
+
+
+def norm_used_twice(x, conv, norm):
+    other = layers.Conv2D(3, 3, name="other")(x)
+    return layers.Subtract()([norm(conv(x)), norm(other)])
+
+
+@pytest.mark.parametrize("connect", [read_twice, is_an_output, convolution_used_twice, norm_used_twice])
+def test_batch_norm_that_is_not_the_sole_reader_of_its_convolution_stays(connect):
+    image = keras.Input((None, None, 2))
+    y = connect(image, layers.Conv2D(3, 3, name="conv"), layers.BatchNormalization())
+    more = layers.BatchNormalization(name="after")(layers.Conv2D(3, 1, name="last")(image))
+    model = keras.Model(image, [*(y if isinstance(y, list) else [y]), more])
+    randomise(model)
+    folded = fold_batch_norm(model)
+    names = [layer.name for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
+    assert len(names) == 1 and "after" not in names
+    for a, b in zip(folded(images(1, 8, 8, 2)), model(images(1, 8, 8, 2)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_batch_norm_of_another_axis_stays():
+    image = keras.Input((5, 4, 2))
+    model = keras.Model(image, layers.BatchNormalization(axis=1)(layers.Conv2D(5, 3, padding="same")(image)))
+    randomise(model)
+    np.testing.assert_allclose(fold_batch_norm(model)(images(1, 5, 4, 2)), model(images(1, 5, 4, 2)), atol=1e-6)
+
+
 def test_folding_leaves_the_original_alone_and_takes_shape_and_dtype():
     model = srresnet(filters=4, blocks=1)
     before = [w.copy() for w in model.get_weights()]

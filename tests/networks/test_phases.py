@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from msrgan.models import interpolation
 from msrgan.networks.phases import Bicubic, DepthToSpace, NearestConv2D, PhaseConv2D, PReLU
 
 SIZES = [(1, 2), (7, 6)]
@@ -104,13 +103,19 @@ def test_bicubic_equals_the_resize_of_tensorflow(scale, size):
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_bicubic_of_pixels_sampled_at_corners(scale):
-    x = tf.random.stateless_uniform((2, 9, 8, 3), (1, 2))
-    offset = (1 - scale) / 2
-    enlarged = Bicubic(scale, offset)(x).numpy()
+    x = tf.random.stateless_uniform((2, 5, 4, 3), (1, 2)).numpy()
+    enlarged = Bicubic(scale, "corner")(x).numpy()
     np.testing.assert_allclose(enlarged[:, ::scale, ::scale], x, atol=1e-6)
-    expected = interpolation("bicubic", scale, offset)(x)
-    inner = slice(scale, -2 * scale)
-    np.testing.assert_allclose(enlarged[:, inner, inner], expected[:, inner, inner], atol=1e-5)
+    # Halfway between two samples the kernel of Keys weighs four of them by (-1, 9, 9, -1) / 16. Below the last sample
+    # two of these are missing, the others renormalised: (-1, 9) / 8.
+    between = enlarged[:, scale // 2 :: scale, ::scale]
+    np.testing.assert_allclose(between[:, 1], (9 * (x[:, 1] + x[:, 2]) - x[:, 0] - x[:, 3]) / 16, atol=1e-6)
+    np.testing.assert_allclose(between[:, 4], (9 * x[:, 4] - x[:, 3]) / 8, atol=1e-6)
+
+
+def test_a_grid_is_centre_or_corner():
+    with pytest.raises(ValueError, match=r"grid must be one of \('centre', 'corner'\). Received: 'middle'"):
+        Bicubic(4, "middle")
 
 
 def test_gradient_of_bicubic_is_its_transpose():

@@ -150,7 +150,7 @@ PUBLISHED = {
 def test_variant_equals_the_published_network(name):
     textbook, chosen = PUBLISHED[name]
     sizes = VARIANTS[name].sizes | chosen | {"image_skip": "none"}
-    model = VARIANTS[name].generator(channels=3, scale=4, offset=0.0, **sizes)
+    model = VARIANTS[name].generator(channels=3, scale=4, grid="centre", **sizes)
     randomise(model)
     assert_textbook(model, textbook, images(2, 7, 9, 3))
 
@@ -164,7 +164,7 @@ DEFAULT = {
 
 @pytest.mark.parametrize("name", DEFAULT)
 def test_variant_adds_the_enlarged_image(name):
-    model = VARIANTS[name].generator(channels=3, scale=4, offset=CORNER[4], **(VARIANTS[name].sizes | SMALL))
+    model = VARIANTS[name].generator(channels=3, scale=4, grid="corner", **(VARIANTS[name].sizes | SMALL))
     randomise(model)
     assert_textbook(model, lambda net, x: bicubic(x, 4, corner=True) + DEFAULT[name](net, x), images(2, 5, 6, 3))
 
@@ -176,7 +176,7 @@ def test_srcnn_reads_and_adds_the_enlarged_image(scale, corner):
         enlarged = bicubic(x, scale, corner)
         return enlarged + srcnn_residual(net, enlarged)
 
-    model = srcnn(channels=1, scale=scale, offset=CORNER[scale] if corner else 0.0)
+    model = srcnn(channels=1, scale=scale, grid="corner" if corner else "centre")
     randomise(model)
     assert_textbook(model, textbook, images(1, 7, 9, 1))
 
@@ -242,7 +242,7 @@ def test_rrdbnet_of_other_scales(scale, corner):
     def textbook(net, x):
         return bicubic(x, scale, corner) + esrgan(net, x, scale=scale, growth=3, blocks=1)
 
-    model = rrdbnet(filters=8, blocks=1, scale=scale, growth=3, offset=CORNER[scale] if corner else 0.0)
+    model = rrdbnet(filters=8, blocks=1, scale=scale, growth=3, grid="corner" if corner else "centre")
     randomise(model)
     assert_textbook(model, textbook, images(1, 4, 5, 3))
 

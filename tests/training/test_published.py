@@ -50,7 +50,7 @@ def made(name, *arguments, steps=STEPS, features=two_maps):
     sizes, training, ignored = complete(variant, vars(options))
     if variant.discriminator:
         variant = variant._replace(discriminator=functools.partial(variant.discriminator, filters=4))
-    images = {"channels": 1, "scale": 2, "offset": 0.0, "patch": 16}
+    images = {"channels": 1, "scale": 2, "grid": "centre", "patch": 16}
     counts = {"pretrain_steps": PRETRAINING, "steps": steps}
     return training, build(variant, sizes, training, **images, features=features, **counts), ignored
 
@@ -59,7 +59,7 @@ def made(name, *arguments, steps=STEPS, features=two_maps):
 def whole(name):
     """The generator of a variant in its published size."""
     variant = VARIANTS[name]
-    return variant.generator(channels=3, scale=4, offset=0.0, **variant.sizes)
+    return variant.generator(channels=3, scale=4, grid="centre", **variant.sizes)
 
 
 def number(cell):

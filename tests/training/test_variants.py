@@ -23,7 +23,7 @@ def test_two_steps_and_an_export(name, scale, tmp_path):
     training = complete(variant, {"alpha": 1.0})[1]
     counts = {"pretrain_steps": 1, "steps": 1}
     model = build(
-        variant, tiny(variant), training, channels=1, scale=scale, offset=0.0, patch=32, features=None, **counts
+        variant, tiny(variant), training, channels=1, scale=scale, grid="centre", patch=32, features=None, **counts
     )
     generator = model.generator
     lr = np.random.default_rng(0).normal(size=(2, 32 // scale, 32 // scale, 1)).astype("float32")
@@ -70,8 +70,8 @@ def test_every_upsampling_and_its_widths(name, upsample):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_generators_lie_on_the_grid_of_the_samples(name):
     variant = VARIANTS[name]
-    network = variant.generator(channels=1, scale=4, offset=-1.5, **tiny(variant))
-    assert [layer.offset for layer in network.layers if isinstance(layer, Bicubic)] == [-1.5]
+    network = variant.generator(channels=1, scale=4, grid="corner", **tiny(variant))
+    assert [layer.grid for layer in network.layers if isinstance(layer, Bicubic)] == ["corner"]
 
 
 def test_batch_norm_of_a_variant_is_chosen():
@@ -96,7 +96,7 @@ def test_settings_are_the_published_ones_until_flags_override_them():
 def test_rate_of_the_discriminator(rate, expected):
     variant = VARIANTS["msrgan"]
     training = complete(variant, {"discriminator_learning_rate": rate})[1]
-    images = {"channels": 1, "scale": 4, "offset": 0.0, "patch": 32}
+    images = {"channels": 1, "scale": 4, "grid": "centre", "patch": 32}
     model = build(variant, tiny(variant), training, **images, features=None, pretrain_steps=0, steps=9)
     rates = [float(o.learning_rate) for o in (model.generator_optimizer, model.discriminator_optimizer)]
     assert rates == pytest.approx([1e-4, expected])

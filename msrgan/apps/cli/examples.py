@@ -12,6 +12,7 @@ from msrgan.messages import import_tensorflow
 def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the options of a model, and of the images to try it on."""
     parser.add_argument("--model", required=required, help="exported model, or nearest, bicubic, lanczos")
+    parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
     parser.add_argument("--data", required=required, help="folder of images, or of lr/ and hr/, or registered data set")
     parser.add_argument("--degradation", help="HR to LR: thesis, gaussian:sigma=1, ... (default: the model's)")
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
@@ -25,7 +26,7 @@ def load(arguments: argparse.Namespace) -> tuple[Any, Iterator[dict[str, Any]]]:
     import_tensorflow()
     from msrgan import datasets, models
 
-    model = models.load(arguments.model, scale=arguments.scale)
+    model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust)
     split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")
     data = datasets.load(arguments.data, split, manual_dir=arguments.manual_dir, data_dir=arguments.data_dir)
 
