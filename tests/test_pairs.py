@@ -452,7 +452,7 @@ def test_validation_on_pairs():
     }
     dataset = tf.data.Dataset.from_tensor_slices(rows)
     validation = Validation(dataset, degradation=None, scale=4, channels=1, normalization=PERCENTILE)
-    lr, _, hr = validation.cases[0]
+    lr, hr = validation.cases[0].lr, validation.cases[0].hr
     for normalized, image in ((lr, pairs["f0"][0]), (hr, pairs["f0"][1])):
         low, high = np.percentile(image, (0.1, 99.9))
         np.testing.assert_allclose(normalized, (image - low) / (high - low), atol=1e-4)

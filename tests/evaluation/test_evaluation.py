@@ -145,7 +145,7 @@ def test_acquired_images_can_be_asked_for(tmp_path):
     )
     assert timeless(plain) == timeless(asked)
     assert asked["degradation"] == "acquired"
-    with pytest.raises(ValueError, match="--degradation asks for acquired pairs, and x has no LR image"):
+    with pytest.raises(ValueError, match="`degradation` asks for acquired pairs, and x has no LR image"):
         evaluate(models.load("bicubic"), [{"id": "x", "image": image}], out=tmp_path, degradation="acquired")
 
 
@@ -383,11 +383,11 @@ def test_validation_degrades_by_content():
         Validation(tf.data.Dataset.from_tensor_slices({"id": names[::step], "image": shown[::step]}), **settings).cases
         for step in (1, -1)
     ]
-    np.testing.assert_array_equal(cases[0][0][0], cases[1][1][0])
+    np.testing.assert_array_equal(cases[0][0].lr, cases[1][1].lr)
     limits = intensity.percentiles(shown[0])
     seed = content_seed(io.content_hash(shown[0]))
     expected = make("microscope")(limits.normalize(shown[0]), scale=4, seed=seed)
-    np.testing.assert_allclose(cases[0][0][0], expected, atol=1e-6)
+    np.testing.assert_allclose(cases[0][0].lr, expected, atol=1e-6)
 
 
 def test_validation_looks_at_the_centre():
@@ -399,7 +399,7 @@ def test_validation_looks_at_the_centre():
         channels=1,
         normalization=RANGE,
     ).cases
-    lr, _, hr = cases[0]
+    lr, hr = cases[0].lr, cases[0].hr
     np.testing.assert_allclose(hr, image[0:48, 208:592] / 65535, atol=1e-6)
     np.testing.assert_allclose(lr, hr.reshape(12, 4, 96, 4, 1).mean(axis=(1, 3)), atol=1e-6)
 
@@ -408,11 +408,11 @@ def test_validation_degrades_the_whole_image():
     image = picture((51, 800, 1))
     degrade = make("microscope:distortion=2,illumination=0.5")
     settings = {"degradation": degrade, "scale": 4, "channels": 1, "normalization": PERCENTILE}
-    lr, _, hr = Validation(tf.data.Dataset.from_tensors({"id": "a", "image": image}), **settings).cases[0]
+    (case,) = Validation(tf.data.Dataset.from_tensors({"id": "a", "image": image}), **settings).cases
     whole = intensity.percentiles(image[:48]).normalize(image[:48])
     expected = degrade(whole, scale=4, seed=content_seed(io.content_hash(image)))
-    np.testing.assert_allclose(lr, expected[:, 52:148], atol=1e-6)
-    np.testing.assert_allclose(hr, whole[:, 208:592], atol=1e-6)
+    np.testing.assert_allclose(case.lr, expected[:, 52:148], atol=1e-6)
+    np.testing.assert_allclose(case.hr, whole[:, 208:592], atol=1e-6)
 
 
 def test_validation_interpolates_on_the_grid_of_the_degradation():
