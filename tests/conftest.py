@@ -60,3 +60,13 @@ def script(name, *arguments, env=()):
 def tiny(variant):
     """Sizes of a variant's generator, as small as they get."""
     return variant.sizes | {name: n for name, n in (("filters", 4), ("blocks", 1)) if name in variant.sizes}
+
+
+def smooth(shape, dtype=np.uint16, seed=0):
+    """A smooth image of blobs, so that interpolation restores it in part."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    coarse = tf.image.resize(rng.random((1, 8, 8, shape[2])), shape[:2], method="bicubic")[0].numpy()
+    coarse = np.clip(coarse, 0, 1) + 0.02 * rng.random(shape)
+    return (coarse * np.iinfo(dtype).max / 20).astype(dtype)
