@@ -52,21 +52,21 @@ def shared_prelu():
 def pairs():
     """Return name -> (textbook form, ours, input shape)."""
     small, large, image = (1, 128, 128, 64), (1, 256, 256, 256), (1, 128, 128, 3)
-    found = {}
+    rows = {}
     for size, channels in ((3, 3), (5, 3), (7, 3), (9, 3), (3, 64)):
         plain = Plain(DepthToSpace(2), conv(channels, size))
         ours = Plain(PhaseConv2D(channels, size), DepthToSpace(2))
         shape = large if channels == 3 else (1, 128, 128, 256)
-        found[f"shuffle, conv{size} {shape[-1] // 4} -> {channels}"] = (plain, ours, shape)
+        rows[f"shuffle, conv{size} {shape[-1] // 4} -> {channels}"] = (plain, ours, shape)
     narrow = Plain(DepthToSpace(2), conv(3, 3)), Plain(PhaseConv2D(3, 3), DepthToSpace(2)), (1, 256, 256, 64)
-    found["shuffle, conv3 16 -> 3"] = narrow
-    found["shuffle, PReLU"] = Plain(DepthToSpace(2), shared_prelu()), Plain(PReLU(4), DepthToSpace(2)), large
-    found["PReLU"] = shared_prelu(), PReLU(), small
+    rows["shuffle, conv3 16 -> 3"] = narrow
+    rows["shuffle, PReLU"] = Plain(DepthToSpace(2), shared_prelu()), Plain(PReLU(4), DepthToSpace(2)), large
+    rows["PReLU"] = shared_prelu(), PReLU(), small
     nearest = Plain(layers.UpSampling2D(2), conv(64, 3)), Plain(NearestConv2D(64), DepthToSpace(2)), small
-    found["nearest, conv3 64 -> 64"] = nearest
+    rows["nearest, conv3 64 -> 64"] = nearest
     for channels in (1, 3):
-        found[f"bicubic x4, {channels} ch"] = Resize(4), Bicubic(4), (*image[:3], channels)
-    return found
+        rows[f"bicubic x4, {channels} ch"] = Resize(4), Bicubic(4), (*image[:3], channels)
+    return rows
 
 
 def plain_srresnet():

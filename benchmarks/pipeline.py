@@ -11,7 +11,7 @@ import numpy as np
 from msrgan.messages import import_tensorflow
 
 
-def make_folder(folder: Path, count: int, size: int):
+def make_folder(folder: Path, count: int, size: int) -> None:
     """Write smooth noise as colour PNG files."""
     rng = np.random.default_rng(0)
     for k in range(count):
@@ -26,18 +26,18 @@ def measure(folder: Path, *, patch: int, batch: int, batches: int, degradation: 
     from msrgan.data.survey import survey
     from msrgan.degradation import DEGRADATIONS
 
-    found = survey(datasets.load(folder, "all"))
+    surveyed = survey(datasets.load(folder, "all"))
     pairs = sr_pairs(
-        found.images,
+        surveyed.images,
         patch=patch,
         batch=batch,
         degradation=DEGRADATIONS[degradation],
         seed=0,
         channels=3,
-        window=None if cached else len(found.ids) // 4,
+        window=None if cached else len(surveyed.ids) // 4,
     )
     iterator = iter(pairs)
-    for _ in range(len(found.ids) // batch + 4):
+    for _ in range(len(surveyed.ids) // batch + 4):
         next(iterator)
     start = time.perf_counter()
     for _ in range(batches):

@@ -15,8 +15,9 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from msrgan import datasets
-from vgg_micro.classifier import confusion, scores
+from vgg_micro.classifier import classify, scores
 from vgg_micro.data import evaluation
+from vgg_micro.tasks import SingleLabel
 
 
 def moments(image):
@@ -53,6 +54,14 @@ def linear_accuracy(feature, train, test, *, l2):
     return float(np.mean((test_x @ best.x.reshape(-1, 13)).argmax(axis=1) == test_y))
 
 
+def vgg_scores(network, images):
+    """Score a classifier of one class an image on a labelled set."""
+    size, channels = network.input.shape[1], network.input.shape[-1]
+    task = SingleLabel(network.output.shape[-1])
+    table, _ = classify(network, evaluation(images, image_size=size, channels=channels, batch=64), task)
+    return scores(task, table)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vgg", type=Path, help="run folder of train_vgg.py on the simulated set")
@@ -60,14 +69,11 @@ def main():
     train, test = (list(datasets.load("simulated", split).as_numpy_iterator()) for split in ("train", "test"))
     print(f"{len(train)} training and {len(test)} test fields, chance {1 / 13:.3f}")
     for feature in (moments, histogram, log_histogram):
-        found = [linear_accuracy(feature, train, test, l2=l2) for l2 in (1e-4, 1e-3)]
-        print(f"linear on {feature.__name__:14} " + "  ".join(f"{a:.3f}" for a in found) + "  (L2 1e-4, 1e-3)")
+        accuracies = [linear_accuracy(feature, train, test, l2=l2) for l2 in (1e-4, 1e-3)]
+        print(f"linear on {feature.__name__:14} " + "  ".join(f"{a:.3f}" for a in accuracies) + "  (L2 1e-4, 1e-3)")
     if options.vgg:
-        network = keras.saving.load_model(options.vgg / "vgg.keras")
-        size, channels = network.input.shape[1], network.input.shape[-1]
-        batches = evaluation(datasets.load("simulated", "test"), image_size=size, channels=channels, batch=64)
-        found = scores(confusion(network, batches, 13)[0])
-        print(f"mini-VGG19 of {options.vgg}: accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}")
+        scored = vgg_scores(keras.saving.load_model(options.vgg / "vgg.keras"), datasets.load("simulated", "test"))
+        print(f"mini-VGG19 of {options.vgg}: accuracy {scored['accuracy']:.3f}, macro-F1 {scored['macro_f1']:.3f}")
 
 
 if __name__ == "__main__":

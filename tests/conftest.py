@@ -182,3 +182,13 @@ def few_slices_prepared(few_slices, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets")
     datasets.load("brain_tumor", "train", manual_dir=few_slices, data_dir=folder)
     return folder
+
+
+def smooth(shape, dtype=np.uint16, seed=0):
+    """A smooth image of blobs, so that interpolation restores it in part."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(seed)
+    coarse = tf.image.resize(rng.random((1, 8, 8, shape[2])), shape[:2], method="bicubic")[0].numpy()
+    coarse = np.clip(coarse, 0, 1) + 0.02 * rng.random(shape)
+    return (coarse * np.iinfo(dtype).max / 20).astype(dtype)

@@ -1,167 +1,177 @@
-"""One image of a study: its LR version, made or acquired, enlarged by every method, and the scores of each."""
+"""One image of a study or of a validation: its LR version, made or acquired, and what each method makes of it."""
 
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from msrgan import io
 from msrgan.degradation import ACQUIRED, Degradation, content_seed, make
-from msrgan.evaluation.strips import LABELS, strip
-from msrgan.metrics import match_intensity, mse, psnr, ssim, varying_channels
-from msrgan.metrics.objects import agreement, segment
+from msrgan.intensity import Limits, Normalization, to_channels
+from msrgan.metrics import match_intensity
 from msrgan.models import Upscaler, interpolation
 from msrgan.upscaling import upscale
 
-METRICS = {"mse": mse, "psnr": psnr, "ssim": ssim}
-GAINS = ("psnr", "ssim")
-AGREEMENT = ("dice", "f1")
 BASELINES = ("nearest", "bicubic", "lanczos")
+METHODS = ("model", *BASELINES)
+_Used = TypeVar("_Used")
 
 
 class Case(NamedTuple):
-    """An image as it is and as each method restored it, in units in which 0 and 1 are the ends of its range.
+    """An image, its LR version, and what each method made of that; 0 and 1 are the ends of the range of the image.
 
     Attributes:
-        hr: (H, W, C).
+        hr: (H, W, C), a multiple of the scale a side.
+        lr: (H/scale, W/scale, C); an acquired one in units of its own range.
+        lr_file: `lr` as a file holds it, in the units and the dtype of the image.
+        limits: the values of the image that are 0 and 1.
+        degradation: what made `lr`; None: it was acquired.
+        mask: int (H, W), not zero inside; None without one.
         enlarged: method -> (H, W, C).
-        mask: int (H, W), not zero inside, or None.
         seconds: method -> how long it took, normalisation and tiles included.
     """
 
     hr: np.ndarray
-    enlarged: dict[str, np.ndarray]
+    lr: np.ndarray
+    lr_file: np.ndarray
+    limits: Limits
+    degradation: Degradation | None
     mask: np.ndarray | None
-    seconds: dict[str, float]
+    enlarged: dict[str, np.ndarray] = {}
+    seconds: dict[str, float] = {}
+
+    def matched(self, sr: np.ndarray) -> np.ndarray:
+        """Bring an image made of an acquired LR image to the exposure of the HR image; any other is as it should be."""
+        return sr if self.degradation else match_intensity(self.hr, sr)
 
 
-def degradation_of(example: dict[str, Any], model: Upscaler, asked: str | None) -> Degradation | None:
-    """Choose how the LR image of an example is made; None: it is taken as it was acquired.
+def make_case(
+    example: dict[str, Any],
+    *,
+    scale: int,
+    normalization: Normalization,
+    degradation: Degradation | None,
+    channels: int | None = None,
+) -> Case:
+    """Make the case of an image, which no method has enlarged yet.
+
+    The image is cropped at the right and bottom to a multiple of the scale, and degraded in normalised units; a random
+    degradation draws from the content of the image.
 
     Args:
-        example: with an "lr", where it was acquired.
-        model: of which metadata tell how it learnt.
-        asked: text for `degradation.make`, used even where an "lr" was acquired; "acquired": the "lr" alone; None: the
-            acquired "lr", or else the model's degradation.
+        example: {"image": (H, W, C)}, optionally "mask" (H, W) or (H, W, 1); None, empty or zero throughout where
+            there is none; and "lr" (H/scale, W/scale, C), which is used without a degradation only.
+        scale: reduction.
+        normalization: of the image.
+        degradation: makes the LR image; None: "lr" is taken as it was acquired.
+        channels: channels wanted, a grey image being repeated; None: those of the image.
 
     Raises:
-        ValueError: unknown degradation; or the acquired image is wanted, and there is none.
+        ValueError: the mask, the acquired LR image, the degradation or the channels do not fit the image.
     """
-    if "lr" in example and asked in (None, ACQUIRED):
-        return None
-    text = asked or model.metadata["degradation"]
-    if text == ACQUIRED:
-        why = "--degradation asks for" if asked else "The model learnt from"
-        raise ValueError(
-            f"{why} acquired pairs, and {example['id']} has no LR image. Use --degradation bicubic or another"
-        )
-    return make(text)
+    image = example["image"]
+    height, width = (size // scale * scale for size in image.shape[:2])
+
+    def shaped(pixels):
+        return pixels if channels is None else to_channels(pixels, channels)
+
+    pixels = shaped(image[:height, :width])
+    limits = normalization.limits(pixels)
+    hr = limits.normalize(pixels)
+    if degradation:
+        lr = degradation(hr, scale=scale, seed=content_seed(io.content_hash(image))).numpy()
+        lr_file = limits.denormalize(lr, pixels.dtype)
+    else:
+        lr_file = shaped(_acquired(example["lr"], image, scale))
+        lr = normalization.limits(lr_file).normalize(lr_file)
+    mask = _mask(example.get("mask"), image)
+    return Case(hr, lr, lr_file, limits, degradation, None if mask is None else mask[:height, :width])
+
+
+def interpolations(degradation: Degradation | None, scale: int) -> dict[str, Upscaler]:
+    """Make the baselines of a study, on the grid of the degradation; None: of acquired images."""
+    grid = degradation.grid if degradation else "centre"
+    return {name: interpolation(name, scale, grid) for name in BASELINES}
+
+
+def cases(
+    model: Upscaler,
+    examples: Iterable[dict[str, Any]],
+    use: Callable[[Case], _Used],
+    *,
+    degradation: str | None,
+    skipped: dict[str, str],
+) -> Iterator[tuple[dict[str, Any], Case, _Used]]:
+    """Enlarge one image after the other by every method, as a user enlarges files.
+
+    An image that cannot be enlarged or used is skipped, and named.
+
+    Args:
+        model: from `models.load`. A null model enlarges on the grid of the degradation, like the baselines.
+        examples: as `evaluate` takes them.
+        use: what is made of each case: its scores, for instance.
+        degradation: text for `degradation.make`, used even where an "lr" was acquired; "acquired": the "lr" alone;
+            None: the acquired "lr", or else the model's degradation.
+        skipped: is filled with the name of each image that cannot be used, and why.
+
+    Yields:
+        The example, its case, and what `use` makes of it.
+
+    Raises:
+        ValueError: unknown degradation; an acquired LR image is wanted, and there is none; or no image can be used.
+    """
+    none = True
+    for example in examples:
+        chosen = _degradation(example, model, degradation)
+        try:
+            case = enlarge(example, model, chosen)
+            used = use(case)
+        except ValueError as error:
+            skipped[example["id"]] = str(error)
+            continue
+        none = False
+        yield example, case, used
+    if none:
+        reasons = [f"{name}: {reason}" for name, reason in skipped.items()]
+        raise ValueError(f"No image could be scored. {[*reasons, 'There are none that can be read'][0]}")
 
 
 def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation | None) -> Case:
-    """Make a case of an example: enlarge it by the model, and by interpolation on the grid of the degradation.
+    """Make the case of an image, and enlarge it by the model and by interpolation as `msrgan upscale` does a file.
 
-    Args:
-        example: {"image": (H, W, C)}, optionally "lr" (H/scale, W/scale, C) and "mask" (H, W) or (H, W, 1).
-        model: says how images are normalised, too. A null model enlarges on the grid of the degradation, like the
-            baselines.
-        degradation: makes the LR image, which is rounded to the dtype of the image as in a file; the image is
-            cropped at the right and bottom to a multiple of the scale. None: "lr" is taken as it was acquired,
-            and since two exposures differ, each image is matched in intensity to the HR image.
+    So an LR image that was made is rounded to the dtype of the image first, and each result is rounded too. A
+    validation does neither: it scores what the training sees.
 
     Raises:
-        ValueError: the image is too small, or an image does not fit another, the mask, the degradation or the model.
+        ValueError: the image is too small, or as `make_case` and `upscale`.
     """
     image, scale = example["image"], model.scale
-    height, width = (size // scale * scale for size in image.shape[:2])
-    if min(height, width) < 4 * scale:
+    if min(image.shape[:2]) // scale < 4:
         raise ValueError(f"An image must have {4 * scale} pixels or more a side. Received: {image.shape}")
-    hr = image[:height, :width]
-    limits = model.normalization.limits(hr)
-    reference = limits.normalize(hr)
-    if degradation:
-        seed = content_seed(io.content_hash(image))
-        degraded = degradation(reference, scale=scale, seed=seed).numpy()
-        lr = limits.denormalize(degraded, hr.dtype)
-    else:
-        lr = _acquired(example["lr"], image, scale)
-    grid = degradation.grid if degradation else "centre"
-    baselines = {name: interpolation(name, scale, grid) for name in BASELINES}
+    case = make_case(example, scale=scale, normalization=model.normalization, degradation=degradation)
+    baselines = interpolations(degradation, scale)
     methods = {"model": baselines.get(model.metadata.get("interpolation"), model)} | baselines
     enlarged, seconds = {}, {}
     for name, method in methods.items():
         start = perf_counter()
-        enlarged[name] = upscale(method, lr)
+        sr = upscale(method, case.lr_file)
         seconds[name] = perf_counter() - start
-    mask = _mask(example["mask"], image)[:height, :width] if "mask" in example else None
-    if mask is not None and not mask.any():
-        mask = None
-    if degradation:
-        enlarged = {name: limits.normalize(sr) for name, sr in enlarged.items()}
-    else:
-        enlarged = {name: match_intensity(reference, sr) for name, sr in enlarged.items()}
-    return Case(reference, enlarged, mask, seconds)
+        enlarged[name] = case.limits.normalize(sr) if degradation else case.matched(sr)
+    return case._replace(enlarged=enlarged, seconds=seconds)
 
 
-def scores(case: Case, channel: int | None = None) -> dict[str, float]:
-    """Score every method: `psnr_model`, `psnr_bicubic` and so on, and `psnr_mask_model` inside the mask.
-
-    `psnr_gain` is that of the model over bicubic interpolation. Channels count that vary in the HR image.
-    `seconds_model` and so on are the times. With a channel, its objects are found and compared, too: `dice_model`,
-    `f1_model`, `count_model` and so on, and `count_reference`.
-
-    Raises:
-        ValueError: the images are too small, or have no such channel.
-    """
-    varying = varying_channels(case.hr)
-    hr = case.hr[..., varying]
-    masks = {"": None} if case.mask is None else {"": None, "_mask": case.mask}
-    found = {}
-    for where, mask in masks.items():
-        for metric, function in METRICS.items():
-            for method, sr in case.enlarged.items():
-                found[f"{metric}{where}_{method}"] = function(hr, sr[..., varying], data_range=1, mask=mask)
-        found |= _gains(found, [metric + where for metric in GAINS])
-    if channel is not None:
-        found |= _objects(case, channel)
-    return found | {f"seconds_{method}": seconds for method, seconds in case.seconds.items()}
-
-
-def picture(case: Case, scored: dict[str, float]) -> np.ndarray:
-    """Draw LR, bicubic, SR and HR of a case side by side, with their PSNR; RGB, uint8 (height, width, 3)."""
-    decibels = ("", f" {scored['psnr_bicubic']:.2f} dB", f" {scored['psnr_model']:.2f} dB", "")
-    labels = [label + value for label, value in zip(LABELS, decibels, strict=True)]
-    return strip(case.enlarged["nearest"], case.enlarged["bicubic"], case.enlarged["model"], case.hr, labels=labels)
-
-
-def _objects(case, channel):
-    """Segment a channel of every image, and compare with the mask if it tells objects apart, else with HR segmented.
-
-    Against the mask the HR image is scored, too: method "hr", the most that a restored image can be expected to reach.
-    """
-    count = case.hr.shape[-1]
-    if not 0 <= channel < count:
-        raise ValueError(f"Objects are segmented in a channel from 0 to {count - 1} of this image. Received: {channel}")
-    compared, reference = case.enlarged, case.mask
-    if reference is None or _objects_in(reference) < 2:
-        reference = segment(case.hr[..., channel])
-    else:
-        compared = compared | {"hr": case.hr}
-    found = {"count_reference": _objects_in(reference)}
-    for method, image in compared.items():
-        for measure, value in agreement(segment(image[..., channel]), reference).items():
-            found[f"{measure}_{method}"] = value
-    return found | _gains(found, AGREEMENT)
-
-
-def _objects_in(labels):
-    return len(np.unique(labels[labels != 0]))
-
-
-def _gains(found, metrics):
-    """Subtract the score of bicubic interpolation from that of the model; two infinite ones are equal."""
-    pairs = {metric: (found[f"{metric}_model"], found[f"{metric}_bicubic"]) for metric in metrics}
-    return {f"{metric}_gain": 0.0 if ours == other else ours - other for metric, (ours, other) in pairs.items()}
+def _degradation(example, model, text):
+    """Choose how the LR image of an example is made; None: it is taken as it was acquired."""
+    if "lr" in example and text in (None, ACQUIRED):
+        return None
+    chosen = text or model.metadata["degradation"]
+    if chosen == ACQUIRED:
+        why = "`degradation` asks for" if text else "The model learnt from"
+        raise ValueError(
+            f"{why} acquired pairs, and {example['id']} has no LR image. Use `degradation` bicubic or another"
+        )
+    return make(chosen)
 
 
 def _acquired(lr, image, scale):
@@ -175,6 +185,8 @@ def _acquired(lr, image, scale):
 
 
 def _mask(mask, image):
+    if mask is None or not mask.any():
+        return None
     if mask.shape not in (image.shape[:2], (*image.shape[:2], 1)):
         raise ValueError(f"A mask has the height and width of its image. Received: {mask.shape} of {image.shape}")
     return mask.reshape(image.shape[:2])

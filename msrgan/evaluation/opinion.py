@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from scipy import stats
 
 from msrgan import io
-from msrgan.evaluation.cases import Case, degradation_of, enlarge
+from msrgan.evaluation.cases import Case, cases
 from msrgan.evaluation.strips import details
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
@@ -21,6 +21,40 @@ from msrgan.io.tables import rows
 from msrgan.models import Upscaler
 
 KEY = "key.csv"
+
+
+class Sheets(TypedDict):
+    """How many images are shown, in how many pictures, and which images were skipped: name -> reason."""
+
+    images: int
+    pictures: int
+    skipped: dict[str, str]
+
+
+class Opinion(TypedDict):
+    """The mean opinion score of a method.
+
+    "interval" holds low and high, None of a single image; "images", "raters" and "scores" are numbers.
+    """
+
+    mos: float
+    interval: list[float] | None
+    images: int
+    raters: int
+    scores: int
+
+
+class Opinions(TypedDict):
+    """What filled forms say.
+
+    "raters": names of their forms; "pictures": their number; "unscored": how many scores the raters left out;
+    "methods": the opinion of each that was scored, from the lowest to the highest.
+    """
+
+    raters: list[str]
+    pictures: int
+    unscored: int
+    methods: dict[str, Opinion]
 
 
 def sheets(
@@ -31,8 +65,8 @@ def sheets(
     degradation: str | None = None,
     limit: int = 20,
     seed: int = 0,
-) -> dict[str, Any]:
-    """Writes pictures of images as every method restores them, and of the originals, for people to score unawares.
+) -> Sheets:
+    """Write pictures of images as every method restores them, and of the originals, for people to score unawares.
 
     The images are degraded and enlarged as `evaluate` does. Each is shown as in its strips, by the detail that
     varies most and in the contrast of the original, once for each method and in one order for all raters, at random
@@ -46,11 +80,8 @@ def sheets(
         examples: as `evaluate` takes them.
         out: folder, new or empty.
         degradation: as `evaluate` takes it.
-        limit: how many images are shown at most, the first ones.
+        limit: how many of the examples are used, the first ones.
         seed: of the order.
-
-    Returns:
-        "images" and "pictures" (their numbers) and "skipped" (name to reason).
 
     Raises:
         ValueError: `out` holds something, unknown degradation, an acquired LR image is missing, or no image could be
@@ -64,7 +95,14 @@ def sheets(
             f"Received: {out}, {contents(out)}. Name another"
         )
     with atomic_folder(out) as folder:
-        shown, skipped = _enlarge(model, islice(examples, limit), degradation)
+        skipped = {}
+        shown = [
+            (example["id"], method, picture)
+            for example, _, pictures in cases(
+                model, islice(examples, limit), _pictures, degradation=degradation, skipped=skipped
+            )
+            for method, picture in pictures.items()
+        ]
         order = np.random.default_rng(seed).permutation(len(shown))
         names = [f"{number:03}.png" for number in range(1, len(shown) + 1)]
         key = [(name, *shown[i][:2]) for name, i in zip(names, order, strict=True)]
@@ -75,20 +113,15 @@ def sheets(
     return {"images": len({name for name, *_ in shown}), "pictures": len(shown), "skipped": skipped}
 
 
-def opinions(folder: str | os.PathLike) -> dict[str, Any]:
-    """Computes the mean opinion score of each method from the forms that were filled.
+def opinions(folder: str | os.PathLike) -> Opinions:
+    """Compute the mean opinion score of each method from the forms that were filled.
 
     The scores of a picture are averaged over the raters first. The mean opinion score of a method is the mean over
     its pictures, one an image, and its 95 % interval is Student's over the same, within 1 to 5: it tells what other
     images would have scored with these raters, if the images are independent.
 
     Args:
-        folder: what `sheets` wrote, with filled forms: form.csv, form_NAME.csv. Those without any score do not count.
-
-    Returns:
-        "raters" (the names of their forms), "pictures" (their number), "unscored" (how many scores the raters left
-        out), and "methods", from the lowest to the highest: "mos", "interval" (low and high, None of a single image),
-        "images", "raters" and "scores" (their numbers) of each that was scored.
+        folder: what `sheets` wrote, with filled forms: form.csv, form_NAME.csv. A form without scores does not count.
 
     Raises:
         FileNotFoundError: there is no key.csv.
@@ -97,39 +130,22 @@ def opinions(folder: str | os.PathLike) -> dict[str, Any]:
     """
     folder = Path(folder)
     if not (folder / KEY).is_file():
-        raise FileNotFoundError(f"{folder}: holds no {KEY}. Found: {contents(folder)}. Name what the sheets are in")
+        raise FileNotFoundError(f"{folder}: holds no {KEY}. Received: {contents(folder)}. Name what the sheets are in")
     key = {picture: method for _, (picture, method) in _rows(folder / KEY, ("picture", "method"))}
     forms = {path.stem: scores for path in sorted(folder.glob("form*.csv")) if (scores := _form(path, key))}
     if not forms:
         raise ValueError(f"{folder}: no form holds a score. Fill in form.csv, or a copy form_NAME.csv for each rater")
-    found = {}
+    methods = {}
     for method in set(key.values()):
         scores = [{p: s for p, s in form.items() if key[p] == method} for form in forms.values()]
         if any(scores):
-            found[method] = _opinion([scored for scored in scores if scored])
+            methods[method] = _opinion([scored for scored in scores if scored])
     return {
         "raters": list(forms),
         "pictures": len(key),
         "unscored": len(key) * len(forms) - sum(map(len, forms.values())),
-        "methods": dict(sorted(found.items(), key=lambda item: (item[1]["mos"], item[0]))),
+        "methods": dict(sorted(methods.items(), key=lambda item: (item[1]["mos"], item[0]))),
     }
-
-
-def _enlarge(model, examples, asked):
-    """Enlarge each image by every method: a list of (id, method, picture), and which were skipped and why."""
-    shown, skipped = [], {}
-    for example in examples:
-        degradation = degradation_of(example, model, asked)
-        try:
-            case = enlarge(example, model, degradation)
-        except ValueError as error:
-            skipped[example["id"]] = str(error)
-            continue
-        shown += [(example["id"], method, picture) for method, picture in _pictures(case).items()]
-    if not shown:
-        reason = next((f"{name}: {why}" for name, why in skipped.items()), "There are none that can be read")
-        raise ValueError(f"No image could be enlarged. {reason}")
-    return shown, skipped
 
 
 def _pictures(case: Case) -> dict[str, np.ndarray]:
@@ -145,7 +161,7 @@ def _form(path: Path, known: dict[str, str]) -> dict[str, float]:
         if not text:
             continue
         if picture not in known:
-            raise ValueError(f"{where}: A picture is one of those in {KEY}. Received: {picture}")
+            raise ValueError(f"{where}: A picture is one of {KEY}. Received: {picture}")
         if picture in scores:
             raise ValueError(f"{where}: A rater scores a picture once. Received: {picture} again. Remove one of both")
         scores[picture] = _score(text, where)
@@ -154,7 +170,8 @@ def _form(path: Path, known: dict[str, str]) -> dict[str, float]:
 
 def _score(text, where):
     try:
-        score = float(text)
+        # By itself float takes the digits of every script, and 0_4.
+        score = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         score = math.nan
     if not 1 <= score <= 5:
@@ -162,7 +179,7 @@ def _score(text, where):
     return score
 
 
-def _opinion(forms: Sequence[dict[str, float]]) -> dict[str, Any]:
+def _opinion(forms: Sequence[dict[str, float]]) -> Opinion:
     """Average the scores of one method: over raters, then over images."""
     pictures = set().union(*forms)
     means = [fmean(form[picture] for form in forms if picture in form) for picture in sorted(pictures)]

@@ -1,6 +1,7 @@
 """Means and medians of scores, and how sure a gain of one method over another is."""
 
 from collections.abc import Hashable, Sequence
+from typing import TypedDict
 
 import numpy as np
 from scipy.stats import bootstrap, wilcoxon
@@ -10,14 +11,33 @@ CONFIDENCE = 0.95
 RESAMPLES = 9999
 
 
-def center(values: Sequence[float]) -> dict[str, float | None]:
-    """Return the "mean" and the "median" of finite values; None of none."""
+class Center(TypedDict):
+    """Mean and median of n finite values; None of none."""
+
+    mean: float | None
+    median: float | None
+    n: int
+
+
+class Gain(TypedDict):
+    """How large a gain is, and how sure: see `gain`."""
+
+    mean: float | None
+    median: float | None
+    interval: list[float] | None
+    p: float | None
+    n: int
+    n_groups: int
+
+
+def center(values: Sequence[float]) -> Center:
+    """Average finite values."""
     if not len(values):
-        return {"mean": None, "median": None}
-    return {"mean": float(np.mean(values)), "median": float(np.median(values))}
+        return {"mean": None, "median": None, "n": 0}
+    return {"mean": float(np.mean(values)), "median": float(np.median(values)), "n": len(values)}
 
 
-def gain(differences: Sequence[float], groups: Sequence[Hashable] | None = None) -> dict:
+def gain(differences: Sequence[float], groups: Sequence[Hashable] | None = None) -> Gain:
     """Tell how large a gain is, and how sure: from the paired differences of two methods, image by image.
 
     Images of one group (a patient, a slide, a well) are not independent, and a hundred of one patient are no hundred
@@ -28,12 +48,10 @@ def gain(differences: Sequence[float], groups: Sequence[Hashable] | None = None)
         groups: of each image; None: each image is independent.
 
     Returns:
-        {"mean", "median": over the groups,
-        "interval": [low, high], the 95 % confidence interval of the mean: percentiles of 9999 bootstrap resamples of
-        the groups (Efron & Tibshirani 1993, ch. 13), always the same ones,
-        "p": two-sided, of the Wilcoxon signed-rank test (Biometrics Bulletin 1(6), 1945); a difference of zero
-        counts half as a gain and half as a loss, so that p is 1 where nothing differs,
-        "n": images, "n_groups": groups}.
+        "mean" and "median" over the groups; "interval": [low, high], the 95 % confidence interval of the mean, of
+        percentiles of 9999 bootstrap resamples of the groups (Efron & Tibshirani 1993, ch. 13), always the same ones;
+        "p": two-sided, of the Wilcoxon signed-rank test (Biometrics Bulletin 1(6), 1945), where a difference of zero
+        counts half as a gain and half as a loss, so that p is 1 where nothing differs; "n" images and "n_groups".
         Of fewer than 6 groups "interval" and "p" are None: they are too few for either.
 
     Raises:
@@ -55,7 +73,7 @@ def _group_means(values, groups):
     members: dict[Hashable, list[float]] = {}
     for value, group in zip(values, groups, strict=True):
         members.setdefault(group, []).append(value)
-    return np.array([np.mean(those) for those in members.values()])
+    return np.array([np.mean(member) for member in members.values()])
 
 
 def _interval(values):

@@ -1,5 +1,7 @@
 """Pictures for the eye: the same detail of an image as LR, bicubic, SR and HR, side by side."""
 
+from collections.abc import Iterable, Sequence
+
 import cv2
 import numpy as np
 
@@ -9,8 +11,10 @@ LABELS = ("low resolution", "bicubic", "super-resolved", "original")
 _CROP, _SIDE, _TITLE, _GUTTER = 128, 256, 24, 6
 
 
-def strip(lr, bicubic, sr, hr, *, labels=LABELS) -> np.ndarray:
-    """Puts the most detailed region of an image side by side in four versions, in equal contrast.
+def strip(
+    lr: np.ndarray, bicubic: np.ndarray, sr: np.ndarray, hr: np.ndarray, *, labels: Sequence[str] = LABELS
+) -> np.ndarray:
+    """Put the most detailed region of an image side by side in four versions, in equal contrast.
 
     The region is the window of up to 128x128 HR pixels whose pixels vary most; its intensities from the 0.1
     to the 99.9 percentile in `hr` fill the grey scale of all four panels. LR pixels are shown as squares,
@@ -35,8 +39,8 @@ def strip(lr, bicubic, sr, hr, *, labels=LABELS) -> np.ndarray:
     lr = lr.repeat(scale, axis=0).repeat(scale, axis=1)
     if any(panel.shape != hr.shape for panel in (lr, *panels)):
         raise ValueError(
-            "bicubic, sr and hr must have one shape, a multiple of that of lr. "
-            f"Received: {[p.shape for p in panels]} and lr enlarged {scale} times {lr.shape}"
+            "`bicubic`, `sr` and `hr` must have one shape, a multiple of that of `lr`. "
+            f"Received: {[p.shape for p in panels]} and `lr` enlarged {scale} times {lr.shape}"
         )
     shown = details((lr, *panels), hr, scale)
     titled = [_title(panel, label) for panel, label in zip(shown, labels, strict=True)]
@@ -44,15 +48,15 @@ def strip(lr, bicubic, sr, hr, *, labels=LABELS) -> np.ndarray:
     return np.hstack([part for panel in titled for part in (panel, gutter)][:-1])
 
 
-def details(versions, hr, step=1) -> list[np.ndarray]:
-    """Cuts the most varied region of `hr`, on a grid of `step` pixels, out of versions of it; in equal contrast."""
+def details(versions: Iterable[np.ndarray], hr: np.ndarray, step: int = 1) -> list[np.ndarray]:
+    """Cut the most varied region of `hr`, on a grid of `step` pixels, out of versions of it; in equal contrast."""
     window = _most_varied(hr, min(_CROP, *hr.shape[:2]), step)
     low, high = intensity.percentiles(hr[window])
     return [_panel(version[window], low.min(), high.max()) for version in versions]
 
 
-def stack(strips, captions) -> np.ndarray:
-    """Puts strips below each other, each under its caption; uint8 (height, width, 3)."""
+def stack(strips: Sequence[np.ndarray], captions: Sequence[str]) -> np.ndarray:
+    """Put strips below each other, each under its caption; uint8 (height, width, 3)."""
     width = max(picture.shape[1] for picture in strips)
     rows = []
     for picture, caption in zip(strips, captions, strict=True):
@@ -63,7 +67,7 @@ def stack(strips, captions) -> np.ndarray:
 
 
 def _most_varied(image, side, step):
-    """Finds the window of side x side pixels of greatest variance, on the grid of LR pixels."""
+    """Find the window of side x side pixels of greatest variance, on the grid of LR pixels."""
     grey = image.mean(axis=-1)
     grey = grey - grey.mean()
     mean, square = (cv2.boxFilter(x, cv2.CV_64F, (side, side), anchor=(0, 0)) for x in (grey, grey**2))

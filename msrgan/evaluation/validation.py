@@ -1,15 +1,15 @@
 """Scores of a generator while it trains, against bicubic interpolation, on a few held-out images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from msrgan import io, metrics
-from msrgan.degradation import Degradation, content_seed
+from msrgan.degradation import Degradation
+from msrgan.evaluation.cases import Case, interpolations, make_case
+from msrgan.evaluation.scores import compare
 from msrgan.evaluation.strips import stack, strip
-from msrgan.intensity import Normalization, to_channels
-from msrgan.models import interpolation
+from msrgan.intensity import Normalization
 
 IMAGES = 16
 SIDE = 384
@@ -26,12 +26,20 @@ class Validation:
     as they are, normalised by their own range; what is made of them is matched in intensity to the HR image before
     it is scored (see `metrics.match_intensity`).
 
+    A validation tells how a training goes on, and `evaluate` what a user gets: here the generator sees its LR images
+    as in training, whole and in floats, there they are rounded as in a file, and so are the results, tile by tile.
+
     Args:
         images: finite dataset of {"id", "image"} and, of acquired pairs, "lr".
         degradation: makes the LR images; not used with acquired pairs.
         scale: enlargement.
         channels: channels of the generator; grey images are repeated.
         normalization: of the images.
+
+    Attributes:
+        names: of the images.
+        cases: of the images, with method "bicubic".
+        bicubic: its mean "psnr" and "ssim".
     """
 
     def __init__(
@@ -43,72 +51,61 @@ class Validation:
         channels: int,
         normalization: Normalization,
     ):
-        def normalized(image):
-            image = to_channels(image, channels)
-            return normalization.limits(image).normalize(image)
-
-        self.paired = "lr" in images.element_spec
-        self.scale, self.grid = scale, "centre" if self.paired else degradation.grid
-        self.names, self.cases = [], []
+        if "lr" in images.element_spec:
+            degradation = None
+        settings = {"scale": scale, "normalization": normalization, "degradation": degradation, "channels": channels}
+        self._baselines = interpolations(degradation, scale)
+        self.names: list[str] = []
+        self.cases: list[Case] = []
         for example in images.take(IMAGES).as_numpy_iterator():
-            name, image = example["id"].decode(), example["image"]
+            name = example["id"].decode()
             try:
-                height, width = (size // scale * scale for size in image.shape[:2])
-                hr = normalized(image[:height, :width])
-                if self.paired:
-                    lr = normalized(example["lr"])
-                else:
-                    lr = degradation(hr, scale=scale, seed=content_seed(io.content_hash(image))).numpy()
-                window = _centre(image.shape, scale)
-                hr, lr = hr[window(scale)], lr[window(1)]
+                case = _centre(make_case(example | {"mask": None}, **settings), scale)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
             self.names.append(name)
-            self.cases.append((lr, self._interpolate("bicubic", lr), hr))
-        self.bicubic = self._mean([case[1] for case in self.cases])
+            self.cases.append(case._replace(enlarged={"bicubic": self._interpolate("bicubic", case)}))
+        self.bicubic = _means(self.cases, [case.enlarged["bicubic"] for case in self.cases])
 
-    def __call__(self, generator: Callable) -> dict[str, float]:
+    def __call__(self, generator: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
         """Score a generator, a function of batches in [-1, 1].
 
         Returns:
             `val_psnr` and `val_ssim`, and `val_psnr_bicubic` and `val_ssim_bicubic` for comparison.
         """
-        self.enlarged = [self._enlarge(generator, lr) for lr, _, _ in self.cases]
+        self.enlarged = [(np.asarray(generator(case.lr[None] * 2 - 1))[0] + 1) / 2 for case in self.cases]
         with np.errstate(invalid="ignore"):  # pixels that are not finite are told by scores that are not
-            scores = self._mean(self.enlarged)
-        return {f"val_{k}": v for k, v in scores.items()} | {f"val_{k}_bicubic": v for k, v in self.bicubic.items()}
+            means = _means(self.cases, self.enlarged)
+        return {f"val_{k}": v for k, v in means.items()} | {f"val_{k}_bicubic": v for k, v in self.bicubic.items()}
 
     def sample(self) -> np.ndarray:
         """Draw LR, bicubic, SR and HR of the first images as last scored; RGB, uint8 (height, width, 3)."""
-        rows = list(zip(self.names, self.cases, self.enlarged, strict=True))[:STRIPS]
-        strips = [strip(self._interpolate("nearest", lr), bicubic, sr, hr) for _, (lr, bicubic, hr), sr in rows]
-        return stack(strips, [name for name, _, _ in rows])
+        shown = list(zip(self.cases, self.enlarged, strict=True))[:STRIPS]
+        strips = [
+            strip(self._interpolate("nearest", case), case.enlarged["bicubic"], sr, case.hr) for case, sr in shown
+        ]
+        return stack(strips, self.names[:STRIPS])
 
-    def _interpolate(self, name, lr):
-        return interpolation(name, self.scale, self.grid)(lr[None])[0]
-
-    def _enlarge(self, generator, lr):
-        return (np.asarray(generator(lr[None] * 2 - 1))[0] + 1) / 2
-
-    def _mean(self, enlarged):
-        pairs = [(hr, x) for (_, _, hr), x in zip(self.cases, enlarged, strict=True)]
-        if self.paired:
-            pairs = [(hr, metrics.match_intensity(hr, x)) for hr, x in pairs]
-        pairs = [(hr[..., kept], x[..., kept]) for hr, x in pairs for kept in [metrics.varying_channels(hr)]]
-        psnr, ssim = ([score(hr, x, data_range=1) for hr, x in pairs] for score in (metrics.psnr, metrics.ssim))
-        # Interpolation restores an empty detail exactly, at infinite PSNR: that says nothing about the others.
-        counted = [value for value, (hr, _) in zip(psnr, pairs, strict=True) if np.ptp(hr) > 0]
-        return {"psnr": float(np.mean(counted or psnr)), "ssim": float(np.mean(ssim))}
+    def _interpolate(self, name, case):
+        return self._baselines[name](case.lr[None])[0]
 
 
-def _centre(shape, scale):
-    """Find the central window of an image, at most SIDE pixels a side, on the grid of LR pixels.
+def _means(cases: Sequence[Case], enlarged: Sequence[np.ndarray]) -> dict[str, float]:
+    """Average the scores of one method over the cases."""
+    scored = [compare(case.hr, case.matched(sr)) for case, sr in zip(cases, enlarged, strict=True)]
+    # Interpolation restores an empty detail exactly, at infinite PSNR: that says nothing about the others.
+    varied = [np.ptp(case.hr, axis=(0, 1)).any() for case in cases]
+    counted = [one["psnr"] for one, varies in zip(scored, varied, strict=True) if varies or not any(varied)]
+    return {"psnr": float(np.mean(counted)), "ssim": float(np.mean([one["ssim"] for one in scored]))}
 
-    Returns:
-        Function of the size of a pixel of that grid, `scale` for HR and 1 for LR: slices of rows and columns.
-    """
-    sides = [min(SIDE, size) // scale for size in shape[:2]]
-    corners = [(size // scale - side) // 2 for size, side in zip(shape[:2], sides, strict=True)]
-    return lambda pixel: tuple(
-        slice(corner * pixel, (corner + side) * pixel) for corner, side in zip(corners, sides, strict=True)
-    )
+
+def _centre(case: Case, scale: int) -> Case:
+    """Cut the central window out of a case, at most SIDE pixels a side, on the grid of LR pixels."""
+    sides = [min(SIDE // scale, size) for size in case.lr.shape[:2]]
+    corners = [(size - side) // 2 for size, side in zip(case.lr.shape[:2], sides, strict=True)]
+
+    def cut(image, pixel):
+        rows, columns = (slice(c * pixel, (c + side) * pixel) for c, side in zip(corners, sides, strict=True))
+        return image[rows, columns].copy()  # a view would keep the whole image in memory
+
+    return case._replace(hr=cut(case.hr, scale), lr=cut(case.lr, 1), lr_file=cut(case.lr_file, 1))

@@ -23,12 +23,14 @@ def rows(table: Path, columns: Sequence[str], *, errors: str = "strict") -> Iter
     try:
         with open(table, newline="", encoding="utf-8-sig", errors=errors) as file:
             reader = csv.DictReader(file, restval="")
-            found = reader.fieldnames or ()
-            if not set(columns) <= set(found):
+            header = reader.fieldnames or ()
+            if not set(columns) <= set(header):
                 raise ValueError(
-                    f"{table} must have the columns {' and '.join(columns)}. Received: {', '.join(found)}. "
+                    f"{table} must have the columns {' and '.join(columns)}. Received: {', '.join(header)}. "
                     "Save it as CSV, with commas."
                 )
+            if repeated := [column for column in columns if header.count(column) > 1]:
+                raise ValueError(f"{table} must have a column once. Received: {repeated[0]} again. Remove one of both.")
             for row in reader:
                 yield reader.line_num, row | {None: ", ".join(filter(str.strip, row.get(None, [])))}
     except (UnicodeDecodeError, csv.Error) as error:

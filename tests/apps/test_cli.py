@@ -1,4 +1,3 @@
-import csv
 import os
 import re
 import subprocess
@@ -131,74 +130,6 @@ def test_a_tile_may_be_small(folder, tmp_path):
     assert cli.main([*arguments, "--tile", "7"]) == 0
 
 
-def test_evaluate(tmp_path, capsys):
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        io.write(tmp_path / "data" / f"{i}.png", rng.integers(0, 255, (40, 48), dtype=np.uint8))
-    arguments = [
-        "evaluate",
-        "--model",
-        "bicubic",
-        "--data",
-        str(tmp_path / "data"),
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    assert cli.main(arguments) == 0
-    shown = capsys.readouterr()
-    assert shown.err == ""
-    assert "3 images, degradation bicubic" in shown.out
-    assert cli.main([*arguments, "--limit", "2", "--degradation", "area", "--scale", "2"]) == 0
-    with open(tmp_path / "out" / "scores.csv", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 2
-    assert "2 images, degradation area" in capsys.readouterr().out
-
-
-def test_evaluate_goes_on_without_an_unreadable_image(tmp_path, capsys):
-    for i in range(3):
-        io.write(tmp_path / "data" / f"{i}.tif", np.random.default_rng(i).random((20, 20, 1), np.float32))
-    Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(tmp_path / "data" / "nan.tif")
-    arguments = ["--model", "bicubic", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
-    assert cli.main(["evaluate", *arguments]) == 0
-    shown = capsys.readouterr()
-    assert "3 images, degradation bicubic" in shown.out
-    assert "nan.tif: pixels must be finite" in shown.err
-
-
-def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypatch):
-    io.write(tmp_path / "data" / "seen.png", np.eye(40, dtype=np.uint8))
-    io.write(tmp_path / "data" / "small.png", np.eye(9, dtype=np.uint8))
-    model = msrgan.load("bicubic")
-    model.metadata["training_hashes"] = [io.content_hash(io.read(tmp_path / "data" / "seen.png"))]
-    monkeypatch.setattr("msrgan.models.load", lambda *_, **__: model)
-    arguments = ["evaluate", "--model", "x", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
-    assert cli.main(arguments) == 0
-    skipped, count, seen = lines(capsys)
-    assert skipped.startswith("msrgan: warning: skipped small.png: An image must have 16 pixels")
-    assert count == "msrgan: warning: 1 images were skipped"
-    assert seen == "msrgan: warning: 1 images were in the model's training set: seen.png"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--data", "missing"], "missing"),
-        (["--data", "DATA", "--degradation", "fog"], "degradation is one of"),
-        (["--data", "DATA", "--degradation", "acquired"], "--degradation asks for acquired pairs, and a.png has no LR"),
-        (["--data", "DATA", "--scale", "16"], "No image could be scored. a.png"),
-        (["--data", "DATA", "--out", "DATA/a.png"], "a.png"),
-    ],
-)
-def test_evaluate_errors(tmp_path, capsys, options, message):
-    io.write(tmp_path / "data" / "a.png", np.eye(40, dtype=np.uint8))
-    options = [option.replace("DATA", str(tmp_path / "data")) for option in options]
-    out = [] if "--out" in options else ["--out", str(tmp_path / "out")]
-    assert cli.main(["evaluate", "--model", "bicubic", *options, *out]) == 2
-    (line,) = lines(capsys)
-    assert message in line
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
-
-
 def test_command_turns_errors_of_the_user_into_one_line(capsys):
     def raising(error):
         def body():
@@ -254,6 +185,26 @@ def test_numbers_out_of_range_are_usage_errors(arguments, capsys):
     assert re.search(
         f"argument {flag}: must be a whole number from [012] to {2**31 - 1}. Received: {value}$", lines(capsys)[-1]
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        (["upscale", "a", "-o", "b", "--model", "c"], "--tile"),
+        (["evaluate", "--data", "a", "--out", "b", "--model", "c"], "--degradation"),
+        (["opinions", "a"], "--seed"),
+        (["datasets"], "--manual-dir"),
+    ],
+)
+def test_errors_name_the_options_of_their_command(command, flag, capsys, monkeypatch):
+    argument = flag.removeprefix("--").replace("-", "_")
+
+    def wrong(arguments):
+        raise ValueError(f"`{argument}` and `no_option` do not fit")
+
+    monkeypatch.setattr(f"msrgan.apps.cli.{command[0]}._{command[0]}", wrong)
+    assert cli.main(command) == 2
+    assert lines(capsys) == [f"msrgan: error: {flag} and `no_option` do not fit"]
 
 
 def test_usage_errors_exit_2(capsys):

@@ -20,6 +20,7 @@ from msrgan.data.registration import displacement
 from msrgan.data.survey import check_pairs, survey
 from msrgan.evaluation import evaluate
 from msrgan.evaluation.validation import Validation
+from msrgan.intensity import PERCENTILE, RANGE
 
 
 def binned(image, scale=2):
@@ -308,7 +309,7 @@ def test_crops_of_acquired_pairs_are_registered(crop, dtype, channels, tmp_path)
     found = survey(datasets.load(tmp_path, "all"))
     check_pairs(found, 2)
     batches = sr_pairs(
-        found.images, patch=12, batch=4, degradation=None, seed=1, scale=2, crop=crop, normalization="range"
+        found.images, patch=12, batch=4, degradation=None, seed=1, scale=2, crop=crop, normalization=RANGE
     )
     corners = set()
     fields = np.stack([blocky(k, dtype=dtype, channels=channels) for k in range(3)])
@@ -333,7 +334,7 @@ def test_hr_corners_lie_on_the_lr_grid(scale):
     lr = hr[::scale, ::scale]
     pairs = tf.data.Dataset.from_tensors({"id": "a", "image": hr, "lr": lr})
     settings = {"patch": 8, "batch": 30, "degradation": None, "augment": False, "seed": 0, "scale": scale}
-    small, large = next(iter(sr_pairs(pairs, normalization="range", **settings)))
+    small, large = next(iter(sr_pairs(pairs, normalization=RANGE, **settings)))
     corners = _raw(large[:, 0, 0, 0].numpy(), np.uint16)
     np.testing.assert_array_equal(corners, _raw(small[:, 0, 0, 0].numpy(), np.uint16))
     assert {int(c) // 100 % scale for c in corners} == {int(c) % 100 % scale for c in corners} == {0}
@@ -442,8 +443,8 @@ def test_validation_on_pairs():
         "lr": np.stack([lr for lr, _ in pairs.values()]),
     }
     dataset = tf.data.Dataset.from_tensor_slices(rows)
-    validation = Validation(dataset, degradation=None, scale=4, channels=1, normalization="percentile")
-    lr, _, hr = validation.cases[0]
+    validation = Validation(dataset, degradation=None, scale=4, channels=1, normalization=PERCENTILE)
+    lr, hr = validation.cases[0].lr, validation.cases[0].hr
     for normalized, image in ((lr, pairs["f0"][0]), (hr, pairs["f0"][1])):
         low, high = np.percentile(image, (0.1, 99.9))
         np.testing.assert_allclose(normalized, (image - low) / (high - low), atol=1e-4)

@@ -8,8 +8,7 @@ import tensorflow as tf
 from conftest import spots
 from scipy import stats
 
-from msrgan import io, models
-from msrgan.apps import cli
+from msrgan import models
 from msrgan.evaluation.opinion import opinions, sheets
 
 METHODS = {"model", "nearest", "bicubic", "lanczos", "original"}
@@ -161,7 +160,7 @@ def test_sheets_overwrite_nothing(made, tmp_path):
 
 def test_sheets_need_an_image(tmp_path):
     tiny = {"id": "tiny", "image": spots(9, 12, 1)}
-    with pytest.raises(ValueError, match="No image could be enlarged. tiny: An image must have 16 pixels"):
+    with pytest.raises(ValueError, match="No image could be scored. tiny: An image must have 16 pixels"):
         sheets(doubled(), [tiny], out=tmp_path / "out", degradation="area")
     with pytest.raises(ValueError, match="There are none"):
         sheets(doubled(), [], out=tmp_path / "out", degradation="area")
@@ -222,7 +221,7 @@ def test_one_image_has_no_interval_and_equal_scores_a_narrow_one(key):
     assert found["b"]["interval"] == [3, 3]
 
 
-@pytest.mark.parametrize("score", ["0", "5.1", "good", "nan", "inf", "-3", '"4,5"'])
+@pytest.mark.parametrize("score", ["0", "5.1", "good", "nan", "inf", "-3", '"4,5"', "\u0664", "\uff14", "0_4"])
 def test_a_score_is_from_1_to_5(score, key):
     fill(key / "form_c.csv", [("1.png", 4), ("2.png", score)])
     with pytest.raises(
@@ -234,7 +233,7 @@ def test_a_score_is_from_1_to_5(score, key):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("1.png", 4), ("9.png", 3)], r"line 3: A picture is one of those in key.csv. Received: 9.png"),
+        ([("1.png", 4), ("9.png", 3)], r"line 3: A picture is one of key.csv. Received: 9.png"),
         ([("1.png", 4), ("2.png", ""), ("1.png", 4)], "line 4: A rater scores a picture once. Received: 1.png again"),
         ([("1.png", "4,5")], "line 2: A row has no more cells than columns. Received: 5 beyond"),
     ],
@@ -252,12 +251,22 @@ def test_a_form_is_a_table_with_commas(key):
         opinions(key)
 
 
+@pytest.mark.parametrize("column", ["picture", "score"])
+def test_a_column_stands_once(column, key):
+    """Of two columns of one name the last would count, without a word."""
+    (key / "form.csv").write_text(f"picture,score,{column}\n1.png,4,2\n")
+    with pytest.raises(ValueError, match=f"form.csv must have a column once. Received: {column} again. Remove one"):
+        opinions(key)
+    (key / "form.csv").write_text("picture,score,remark,remark\n1.png,4,,\n")
+    assert opinions(key)["methods"]["a"]["mos"] == 4
+
+
 def test_no_scores_and_no_key(key, made):
     with pytest.raises(ValueError, match="no form holds a score. Fill in form.csv"):
         opinions(key)
     with pytest.raises(ValueError, match="no form holds a score"):
         opinions(made[0])
-    with pytest.raises(FileNotFoundError, match="holds no key.csv. Found: a folder of 001.png"):
+    with pytest.raises(FileNotFoundError, match="holds no key.csv. Received: a folder of 001.png"):
         opinions(made[0] / "pictures")
 
 
@@ -269,20 +278,3 @@ def test_sheets_and_forms_fit(made, tmp_path):
     found = opinions(tmp_path)["methods"]
     assert {method: told["mos"] for method, told in found.items()} == worth
     assert list(found) == ["nearest", "bicubic", "lanczos", "model", "original"]
-
-
-def test_the_command_makes_sheets_and_reads_forms(tmp_path, capsys):
-    for k in range(2):
-        io.write(tmp_path / "data" / f"{k}.png", spots(k, 48, 1))
-    sheets_of = ["opinions", str(tmp_path / "sheets"), "--model", "bicubic", "--data", str(tmp_path / "data")]
-    assert cli.main([*sheets_of, "--limit", "1"]) == 0
-    assert "5 pictures of 1 images in" in capsys.readouterr().out
-    rows = table(tmp_path / "sheets" / "key.csv")
-    liked = {"original": 5, "model": 4, "bicubic": 3, "lanczos": 2, "nearest": 1}
-    fill(tmp_path / "sheets" / "form_anna.csv", [(row["picture"], liked[row["method"]]) for row in rows])
-    assert cli.main(["opinions", str(tmp_path / "sheets")]) == 0
-    first, *lines = capsys.readouterr().out.splitlines()
-    assert first == "raters form_anna; 5 pictures, 0 scores left out"
-    assert [line.split()[:2] for line in lines] == [[name, f"{liked[name]:.2f}"] for name in reversed(liked)]
-    assert cli.main(sheets_of[:-2]) == 2
-    assert "Sheets show images of --data" in capsys.readouterr().err

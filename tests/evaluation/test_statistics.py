@@ -9,8 +9,8 @@ from msrgan.evaluation.statistics import center, gain
 
 
 def test_center():
-    assert center([1, 2, 6]) == {"mean": 3, "median": 2}
-    assert center([]) == {"mean": None, "median": None}
+    assert center([1, 2, 6]) == {"mean": 3, "median": 2, "n": 3}
+    assert center([]) == {"mean": None, "median": None, "n": 0}
 
 
 @pytest.mark.parametrize(

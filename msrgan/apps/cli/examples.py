@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from msrgan.apps.cli.arguments import whole
-from msrgan.messages import import_tensorflow
+from msrgan.messages import import_tensorflow, warn
 
 
 def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -22,15 +21,17 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def load(arguments: argparse.Namespace) -> tuple[Any, Iterator[dict[str, Any]]]:
-    """Return the model and its examples."""
+    """Return the model and its examples; warn where its training was interrupted."""
     import_tensorflow()
     from msrgan import datasets, models
 
     model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust)
+    if model.metadata.get("interrupted"):
+        warn(f"the training of {arguments.model} was interrupted before its end")
     split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")
     data = datasets.load(arguments.data, split, manual_dir=arguments.manual_dir, data_dir=arguments.data_dir)
 
     def decoded(example):
         return example | {key: example[key].decode() for key in ("id", "group") if key in example}
 
-    return model, map(decoded, islice(data.as_numpy_iterator(), arguments.limit))
+    return model, map(decoded, data.as_numpy_iterator())
