@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,8 @@ from keras import ops
 
 from msrgan.io.atomic import atomic
 from vgg_micro.tasks import Task
+
+Tensor = Any
 
 
 class Classifier(keras.Model):
@@ -25,17 +28,17 @@ class Classifier(keras.Model):
         super().__init__(name="classifier")
         self.network, self.task = network, task
 
-    def compile(self, optimizer: keras.optimizers.Optimizer):
+    def compile(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Set the optimizer, which is built here (inside a strategy's scope)."""
         super().compile(optimizer=None)
         self.weights_optimizer = optimizer
         optimizer.build(self.network.trainable_variables)
 
-    def call(self, images, training=False):
-        """Return the logits."""
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
+        """Return the logits (B, classes) of images (B, H, W, C)."""
         return self.network(images, training=training)
 
-    def train_step(self, batch):
+    def train_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Minimise the task's loss of a batch (images, labels).
 
         Returns:
@@ -91,14 +94,14 @@ def scores(task: Task, table: np.ndarray) -> dict[str, np.ndarray | float]:
     }
 
 
-def write_scores(task: Task, table: np.ndarray, names: Sequence[str], folder: Path):
+def write_scores(task: Task, table: np.ndarray, names: Sequence[str], folder: Path) -> None:
     """Write per_class.csv (class, images, precision, recall, f1) and the task's picture into a folder."""
-    found = scores(task, table)
+    scored = scores(task, table)
     _, true, _ = task.counts(table)
     with atomic(folder / "per_class.csv") as path, open(path, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["class", "images", "precision", "recall", "f1"])
-        columns = (names, true, found["precision"], found["recall"], found["f1"])
+        columns = (names, true, scored["precision"], scored["recall"], scored["f1"])
         writer.writerows([n, int(k), *(f"{v:.4f}" for v in rest)] for n, k, *rest in zip(*columns, strict=True))
-    title = f"accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}"
-    task.draw(table, found["f1"], names, title, folder / task.picture)
+    title = f"accuracy {scored['accuracy']:.3f}, macro-F1 {scored['macro_f1']:.3f}"
+    task.draw(table, scored["f1"], names, title, folder / task.picture)

@@ -4,8 +4,11 @@ mini-VGG19 (``micro``) and ImageNet VGG19 (``imagenet``) are interchangeable: ea
 """
 
 import hashlib
+import os
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,6 +16,8 @@ from keras import ops
 from msrgan.io.listing import contents
 from msrgan.networks.folding import fold_batch_norm
 from vgg_micro.network import CONVOLUTIONS
+
+Tensor = Any
 
 # The last activation of each of the five groups, as in the thesis.
 _LAYER = re.compile(r"block\d_conv\d(_act)?")
@@ -29,26 +34,39 @@ class Features:
 
     Not a Keras layer: a model that holds one neither trains its weights nor writes them to checkpoints.
 
+    Args:
+        model: images -> the feature maps; it is frozen.
+        layers: names of the layers whose outputs these are.
+        preprocess: maps images in [-1, 1] to what the model was trained on.
+        scale: factor of the feature maps.
+
     Attributes:
         channels: channels of the images that it takes; a grey image is repeated to them.
         layers: names of the layers whose outputs it returns.
     """
 
-    def __init__(self, model, layers, *, preprocess=None, scale=1.0):
+    def __init__(
+        self,
+        model: keras.Model,
+        layers: Sequence[str],
+        *,
+        preprocess: Callable[[Tensor], Tensor] | None = None,
+        scale: float = 1.0,
+    ):
         model.trainable = False
         self.channels = model.inputs[0].shape[-1]
         self.layers = tuple(layers)
         self._model, self._preprocess, self._scale = model, preprocess, scale
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """SHA-256 (hex) of the weights."""
         digest = hashlib.sha256()
         for weight in self._model.get_weights():
             digest.update(weight.tobytes())
         return digest.hexdigest()
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> list[Tensor]:
         """Return the feature maps of images in [-1, 1], ``(B, H, W, channels)`` or grey ``(B, H, W, 1)``.
 
         Raises:
@@ -68,7 +86,7 @@ class Features:
         return [self._scale * ops.cast(x, "float32") for x in maps]
 
 
-def micro(path, *, layers=LAST_ACTIVATIONS):
+def micro(path: str | os.PathLike | keras.Model, *, layers: Sequence[str] = LAST_ACTIVATIONS) -> Features:
     """Return the features of a trained mini-VGG19, batch norm folded, for images of any H and W.
 
     It computes in the dtype policy in force (``keras.config.dtype_policy()``).
@@ -91,7 +109,7 @@ def micro(path, *, layers=LAST_ACTIVATIONS):
     return Features(folded, layers)
 
 
-def imagenet(weights="imagenet", *, layers=("block5_conv4",)):
+def imagenet(weights: str | os.PathLike = "imagenet", *, layers: Sequence[str] = ("block5_conv4",)) -> Features:
     """Return features of VGG19 trained on ImageNet, divided by 12.75 (arXiv 1609.04802, section 3.2).
 
     Args:
@@ -117,7 +135,7 @@ def _trunk(model, names):
     outputs = []
     for name in names:
         if name not in usable:
-            raise ValueError(f"layers must name layers of {model.name}. Received: {name!r}. They are: {usable}.")
+            raise ValueError(f"`layers` must name layers of {model.name}. Received: {name!r}. They are: {usable}.")
         outputs.append(model.get_layer(f"{name}_bn" if f"{name}_bn" in known else name).output)
     return keras.Model(model.input, outputs)
 
@@ -127,31 +145,35 @@ def _load(path):
     file = path / "vgg.keras" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"{path}: there is no trained mini-VGG19. Found: {contents(path)}. Run `python train_vgg.py` first, "
-            "name another run or vgg.keras with --vgg, or train without content loss with --vgg none."
+            f"A run of stage 1 holds vgg.keras, a trained mini-VGG19. Received: {path}, {contents(path)}. "
+            "Train one first, name another run or file, or train without a content loss."
         )
     try:
         return keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras raises anything of a file that is not its own, or has layers of others
         raise ValueError(
-            f"{file} must be the vgg.keras of train_vgg.py. It cannot be read as a network ({type(error).__name__}). "
-            "Name another one with --vgg."
+            f"A feature extractor is read from the vgg.keras of stage 1. Received: {file}, which cannot be read as a "
+            f"network ({type(error).__name__}). Name another one."
         ) from error
 
 
 def _imagenet_vgg19(weights):
     """Return VGG19 without its head, each activation a layer of its own, "blockN_convM_act"."""
     if weights != "imagenet" and not Path(weights).is_file():
-        raise FileNotFoundError(f"{weights}: there is no such file of VGG19 weights. Check the name.")
+        raise FileNotFoundError(
+            f"`weights` must name a file of VGG19 weights. Received: {weights}, which is no file. Check the name."
+        )
     try:
         vgg = keras.applications.VGG19(include_top=False, weights=str(weights), input_shape=(None, None, 3))
     except Exception as error:  # get_file raises a bare Exception when the download fails
         if weights != "imagenet":
-            raise ValueError(f"{weights}: must hold weights of VGG19(include_top=False). {error}") from error
+            raise ValueError(
+                f"`weights` must hold those of VGG19(include_top=False). Received: {weights}. {error}"
+            ) from error
         raise FileNotFoundError(
-            "The ImageNet weights of VGG19 cannot be downloaded. Give a copy of them, "
-            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 of keras-applications, with --vgg-weights FILE, or name "
-            f"other features with --vgg. {error}"
+            f"The ImageNet weights of VGG19 are downloaded once. Received: {error}. Give a copy of them, "
+            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5 of keras-applications, as `weights`, or use "
+            "the features of a mini-VGG19."
         ) from error
     # Activations of ImageNet VGG19 reach tens of thousands: float16 would overflow, bfloat16 does not.
     policy = keras.config.dtype_policy()

@@ -10,7 +10,7 @@ WIDTHS = (64, 128, 256, 512, 512)
 CONVOLUTIONS = (2, 2, 4, 4, 4)
 
 
-def vgg19_micro(*, classes=13, channels=3, width=1.0, image_size=96):
+def vgg19_micro(*, classes: int = 13, channels: int = 3, width: float = 1.0, image_size: int = 96) -> keras.Model:
     """Build the classifier ``(B, image_size, image_size, channels) -> (B, classes)`` logits.
 
     Five groups of [conv3 without bias, batch norm, LeakyReLU .2], each followed by a 2x2 max pooling;

@@ -6,6 +6,7 @@ sums over images and tells hits, true and predicted images of every class.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +14,8 @@ import tensorflow as tf
 from keras import ops
 
 from msrgan.io.atomic import atomic
+
+Tensor = Any
 
 
 class SingleLabel:
@@ -28,19 +31,19 @@ class SingleLabel:
     def __init__(self, classes: int):
         self.shape = (classes, classes)
 
-    def losses(self, labels, logits):
+    def losses(self, labels: Tensor, logits: Tensor) -> Tensor:
         """Return the cross entropy of each image, (B,)."""
         return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
-    def right(self, labels, logits):
+    def right(self, labels: Tensor, logits: Tensor) -> Tensor:
         """Return whether each image's likeliest class is its own, float32 (B,)."""
         return ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32")), "float32")
 
     def table(self, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Count a batch into a confusion matrix, int64 (classes, classes)."""
-        found = np.zeros(self.shape, np.int64)
-        np.add.at(found, (labels, logits.argmax(axis=-1)), 1)
-        return found
+        matrix = np.zeros(self.shape, np.int64)
+        np.add.at(matrix, (labels, logits.argmax(axis=-1)), 1)
+        return matrix
 
     def counts(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the images of each class (classes,): hits, true, predicted."""
@@ -50,7 +53,7 @@ class SingleLabel:
         """Return the accuracy of a table."""
         return float(np.trace(table) / max(table.sum(), 1))
 
-    def draw(self, table: np.ndarray, f1: np.ndarray, names: Sequence[str], title: str, path: Path):
+    def draw(self, table: np.ndarray, f1: np.ndarray, names: Sequence[str], title: str, path: Path) -> None:
         """Draw the confusion matrix, numbers of images, shaded by the share of their true class."""
         share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
         side = 3 + 0.42 * len(names)
@@ -82,11 +85,11 @@ class MultiLabel:
     def __init__(self, classes: int):
         self.shape = (classes, 2, 2)
 
-    def losses(self, labels, logits):
+    def losses(self, labels: Tensor, logits: Tensor) -> Tensor:
         """Return the binary cross entropy of each image, (B,), the mean over the classes."""
         return keras.losses.binary_crossentropy(ops.cast(labels, logits.dtype), logits, from_logits=True)
 
-    def right(self, labels, logits):
+    def right(self, labels: Tensor, logits: Tensor) -> Tensor:
         """Return the share of right decisions of each image, float32 (B,)."""
         # A sigmoid is above 0.5 where its logit is above 0.
         decided = ops.equal(ops.greater(logits, 0), ops.cast(labels, "bool"))
@@ -94,10 +97,10 @@ class MultiLabel:
 
     def table(self, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Count a batch, int64 (classes, 2, 2)."""
-        found = np.zeros(self.shape, np.int64)
+        matrices = np.zeros(self.shape, np.int64)
         each = np.broadcast_to(np.arange(self.shape[0]), labels.shape)
-        np.add.at(found, (each, labels, (logits > 0).astype(int)), 1)
-        return found
+        np.add.at(matrices, (each, labels, (logits > 0).astype(int)), 1)
+        return matrices
 
     def counts(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the images of each class (classes,): hits, true, predicted."""
@@ -107,7 +110,7 @@ class MultiLabel:
         """Return the accuracy of a table."""
         return float((table[:, 0, 0] + table[:, 1, 1]).sum() / max(table.sum(), 1))
 
-    def draw(self, table: np.ndarray, f1: np.ndarray, names: Sequence[str], title: str, path: Path):
+    def draw(self, table: np.ndarray, f1: np.ndarray, names: Sequence[str], title: str, path: Path) -> None:
         """Draw a bar for the F1 of each class, with its number of images; none where it occurs nowhere."""
         _, true, predicted = self.counts(table)
         axes = _axes(8, 1.5 + 0.28 * len(names))

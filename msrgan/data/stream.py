@@ -5,10 +5,58 @@ drawn from (seed, pass), and what is drawn for a sample is drawn from (seed, pas
 step sees what the uninterrupted run would have seen, and workers can share a batch by position.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
 from msrgan.intensity import Normalization
+
+# What training uses of an example. The rest, such as a label map as large as the image, takes no memory.
+USED = ("id", "image", "lr", "label")
+
+
+class Part(NamedTuple):
+    """Which samples of the endless stream a process takes, and in which memory.
+
+    Attributes:
+        start: position in the stream of samples, to resume.
+        shard: (number of workers, index of this one): each takes its share of every global batch.
+        window: None keeps all decoded images in memory; a number reads them anew on every pass and shuffles within a
+            window of so many (see `survey.shuffle_window`).
+    """
+
+    start: int = 0
+    shard: tuple[int, int] = (1, 0)
+    window: int | None = None
+
+
+WHOLE = Part()
+
+
+def samples(images: tf.data.Dataset, normalization: Normalization, *, seed: int, part: Part = WHOLE) -> tf.data.Dataset:
+    """Measure images and make a process's part of their endless stream.
+
+    Args:
+        images: finite dataset of {"id", "image", ...}.
+        normalization: of the images.
+        seed: of the order.
+        part: which samples.
+
+    Returns:
+        Dataset of (key, example), see `stream` and `measure`.
+    """
+    used = images.map(used_of)
+    measured = used.map(lambda e: measure(e, normalization), num_parallel_calls=tf.data.AUTOTUNE)
+    if part.window is None:
+        # Of images that a survey keeps in memory this holds the same buffers, and no second copy.
+        measured = measured.cache()
+    return stream(measured, seed=seed, start=part.start, window=part.window).shard(*part.shard)
+
+
+def used_of(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Return what training uses of an example."""
+    return {name: example[name] for name in USED if name in example}
 
 
 def stream(examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int | None = None) -> tf.data.Dataset:
@@ -18,7 +66,7 @@ def stream(examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int 
         examples: finite dataset; it is counted by one reading if its cardinality is not known.
         seed: of the order.
         start: number of samples to skip.
-        window: as for `sr_pairs`.
+        window: None shuffles all examples, a number within a window of so many.
 
     Returns:
         Dataset of (key, example), key int64 (seed, pass, index of the example in `examples`).
@@ -26,9 +74,7 @@ def stream(examples: tf.data.Dataset, *, seed: int, start: int = 0, window: int 
     count = int(examples.cardinality())
     if count < 0:
         count = int(examples.reduce(0, lambda n, _: n + 1))
-    indexed = examples.enumerate()
-    if window is None:
-        indexed, window = indexed.cache(), count
+    indexed, window = examples.enumerate(), window or count
 
     def one_pass(number):
         # In the graph of this function only: tf.data mixes the process-wide seed, if there is one, with ours.
@@ -67,5 +113,5 @@ def _statistics(image, normalization):
         std = np.float32([channel.std(dtype=np.float64) for channel in np.moveaxis(pixels, -1, 0)])
         return *normalization.limits(pixels), std
 
-    found = tf.numpy_function(measured, [image], [tf.float32] * 3, stateful=False)
-    return [tf.ensure_shape(value, [image.shape[-1]]) for value in found]
+    statistics = tf.numpy_function(measured, [image], [tf.float32] * 3, stateful=False)
+    return [tf.ensure_shape(value, [image.shape[-1]]) for value in statistics]

@@ -1,14 +1,16 @@
 """One reading of an image set before training: what is in it, and whether it can be trained on."""
 
 import hashlib
-import sys
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from msrgan import io
 from msrgan.data.registration import displaced, displacement, is_displaced
-from msrgan.messages import few
+from msrgan.data.stream import used_of
+from msrgan.messages import few, warn
 
 
 class Pair(NamedTuple):
@@ -31,10 +33,10 @@ class Pair(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What one reading of an image set found.
+    """What one reading of an image set tells of it.
 
     Attributes:
-        images: the set itself, its cardinality now known.
+        images: the set itself, its cardinality now known; in memory if it fits there.
         ids: names of the images, in order.
         channels: channels of the set: 3 where grey and colour images are mixed.
         smallest: (height, width, name) of the image with the shortest side.
@@ -58,19 +60,25 @@ class Survey(NamedTuple):
         return hashlib.sha256("".join(sorted(hashes)).encode()).hexdigest()
 
 
-def survey(images: tf.data.Dataset) -> Survey:
+def survey(images: tf.data.Dataset, *, cache_bytes: int = 0) -> Survey:
     """Read a set once: count, channels, sizes and content hashes.
 
     Args:
         images: finite dataset of {"id", "image", ...}, image (H, W, C) of any integer or float type; of acquired
             pairs also "lr".
+        cache_bytes: the decoded images are kept in memory if all of them take no more, so that no file is decoded
+            again.
+
+    Returns:
+        The survey; its `images` yield "id", "image", "lr" and "label", as far as the set has them.
 
     Raises:
         ValueError: if the set is empty, or if channel counts are mixed otherwise than grey with three-channel
             colour.
     """
-    ids, hashes, channels, sizes, nbytes, pairs = [], [], {}, [], 0, []
-    for example in images.as_numpy_iterator():
+    used = images.map(used_of)
+    kept, ids, hashes, channels, sizes, nbytes, pairs = deque(), [], [], {}, [], 0, []
+    for example in used.as_numpy_iterator():
         name, image = example["id"].decode(), example["image"]
         ids.append(name)
         hashes.append(io.content_hash(image))
@@ -81,70 +89,84 @@ def survey(images: tf.data.Dataset) -> Survey:
             lr = example["lr"]
             nbytes += lr.nbytes
             pairs.append(Pair(name, image.shape, lr.shape, io.content_hash(lr), displacement(image, lr)))
+        if nbytes <= cache_bytes:
+            kept.append(example)
+        else:
+            kept.clear()
     if not ids:
         raise ValueError("The image set has no readable image. Check the folder or the split.")
-    known = images.apply(tf.data.experimental.assert_cardinality(len(ids)))
-    return Survey(known, ids, _common(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes, pairs)
+    if kept:
+        used = _in_memory(kept, used.element_spec)
+    counted = used.apply(tf.data.experimental.assert_cardinality(len(ids)))
+    return Survey(counted, ids, _common(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes, pairs)
 
 
-def common_channels(*found: Survey) -> int:
+def _in_memory(examples: deque, spec: dict[str, Any]) -> tf.data.Dataset:
+    """Hand examples over to tf.data, which keeps them; they are taken out one by one, so that none is held twice."""
+
+    def hand_over():
+        while examples:
+            yield examples.popleft()
+
+    dataset = tf.data.Dataset.from_generator(hand_over, output_signature=spec).cache()
+    for _ in dataset:  # a complete reading fills the cache, which all datasets made of this one share
+        pass
+    return dataset
+
+
+def common_channels(*parts: Survey) -> int:
     """Return the channels of several parts of a set; errors as for `survey`."""
-    return _common({part.channels: part.ids[0] for part in found})
+    return _common({part.channels: part.ids[0] for part in parts})
 
 
 def _common(channels):
     """Return the channels that images with these are used with; `channels` maps a number to an example's name."""
     if len(channels) > 1 and set(channels) != {1, 3}:
-        found = ", ".join(f"{name} has {c}" for c, name in channels.items())
-        raise ValueError(f"Images of one set need the same number of channels. Received: {found}. Separate them.")
+        examples = ", ".join(f"{name} has {count}" for count, name in channels.items())
+        raise ValueError(f"Images of one set need the same number of channels. Received: {examples}. Separate them.")
     return max(channels)
 
 
-def check_patch(found: Survey, patch: int) -> None:
+def check_patch(surveyed: Survey, patch_size: int) -> None:
     """Raise ValueError if an image of the set is smaller than a patch."""
-    height, width, name = found.smallest
-    if min(height, width) < patch:
+    height, width, name = surveyed.smallest
+    if min(height, width) < patch_size:
         raise ValueError(
-            f"Every image must hold a patch of {patch}x{patch} pixels. Received: {name} of {height}x{width}. "
-            f"Remove it or use a patch size of {min(height, width)} or less."
+            f"Every image must hold a patch of {patch_size}x{patch_size} pixels. Received: {name} of "
+            f"{height}x{width}. Remove it or use a `patch_size` of {min(height, width)} or less."
         )
 
 
-def check_pairs(found: Survey, scale: int, *, quiet: bool = False) -> None:
+def check_pairs(parts: Iterable[Survey], scale: int) -> None:
     """Check acquired pairs: sizes, channels, and whether they show the same field.
 
     Every pair of a wrong size, and every pair that is displaced by more than half an LR pixel in either direction, is
-    named on stderr.
+    named in a warning.
 
     Args:
-        found: the set.
+        parts: surveys of the splits of a set; a pair that is in several counts once.
         scale: enlargement.
-        quiet: write nothing on stderr.
 
     Raises:
         ValueError: naming the first few pairs whose LR image is not exactly 1/scale of the HR image, or has other
             channels, and the number of them.
     """
-
-    def warn(text):
-        if not quiet:
-            print(f"warning: {text}", file=sys.stderr)
-
-    wrong = [pair for pair in found.pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
+    pairs = list({pair.id: pair for part in parts for pair in part.pairs}.values())
+    wrong = [pair for pair in pairs if pair.hr != (pair.lr[0] * scale, pair.lr[1] * scale, pair.lr[2])]
     if wrong:
         shapes = [f"{p.id} ({'x'.join(map(str, p.lr))} of {'x'.join(map(str, p.hr))})" for p in wrong]
         for shape in shapes:
             warn(f"the LR image is not 1/{scale} of the HR image: {shape}")
         raise ValueError(
             f"An LR image has exactly 1/{scale} of the sides of its HR image, and its channels. Received: {len(wrong)} "
-            f"of {len(found.pairs)} pairs that have not: {few(shapes)}. Use their --scale, or crop them."
+            f"of {len(pairs)} pairs that have not: {few(shapes)}. Use their `scale`, or crop them."
         )
-    for pair in found.pairs:
+    for pair in pairs:
         if is_displaced(pair.shift):
             warn(displaced(pair.id, pair.shift))
 
 
-def identity(training: Survey, held_out: Survey) -> dict:
+def identity(training: Survey, held_out: Survey) -> dict[str, int | str]:
     """Return what tells whether a run is continued on the images it was started with."""
     return {
         "images": len(training.ids),
@@ -153,6 +175,8 @@ def identity(training: Survey, held_out: Survey) -> dict:
     }
 
 
-def shuffle_window(found: Survey, cache_bytes: int) -> int | None:
-    """Return the `window` of `data.pairs.sr_pairs`: None (all images are kept in memory) if they fit there."""
-    return None if found.nbytes <= cache_bytes else max(1, len(found.ids) * cache_bytes // found.nbytes)
+def shuffle_window(surveyed: Survey, cache_bytes: int) -> int | None:
+    """Return the `window` of `data.stream.Part`: None (all images are kept in memory) if they fit there."""
+    if surveyed.nbytes <= cache_bytes:
+        return None
+    return max(1, len(surveyed.ids) * cache_bytes // surveyed.nbytes)

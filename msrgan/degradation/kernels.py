@@ -5,7 +5,8 @@ So two matrix products make them, several times faster than resizing operations.
 
 import tensorflow as tf
 
-from msrgan.degradation.microscope import BLUR, check_length, gaussian_matrix
+from msrgan.degradation.bands import reduce
+from msrgan.degradation.microscope import BLUR, TAIL, check_length, gaussian_matrix
 
 
 def bicubic(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -57,21 +58,20 @@ def gaussian(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None, sigma:
     def resize(signals, size):
         return tf.image.resize(signals, size, "bicubic")
 
-    return _reduce(hr, scale, resize, lambda n: gaussian_matrix(n, sigma * scale))
+    # Two pixels more for the kernel of the resize.
+    return _reduce(hr, scale, resize, lambda n: gaussian_matrix(n, sigma * scale), reach=TAIL * sigma * scale + 2)
 
 
-def _reduce(hr, scale, along_columns, impulses=tf.eye):
+def _reduce(hr, scale, along_columns, impulses=tf.eye, reach=None):
     """Reduce both directions by the matrix that `along_columns` makes of unit impulses, blurred or not.
 
-    `along_columns` maps (1, n, n, 1) and a size (n / scale, n) to (1, n / scale, n, 1).
+    `along_columns` maps (1, n, n, 1) and a size (n / scale, n) to (1, n / scale, n, 1). `reach` is that of `reduce`;
+    by default two LR pixels, as far as a bicubic kernel goes.
     """
 
     def matrix(n):
         return along_columns(impulses(n)[None, :, :, None], (n // scale, n))[0, :, :, 0]
 
-    hr = tf.convert_to_tensor(hr, tf.float32)
-    height, width = tf.unstack(tf.shape(hr)[-3:-1])
-    if hr.shape[-3] and hr.shape[-2]:
-        height, width = hr.shape[-3], hr.shape[-2]
-    rows = tf.einsum("yh,...hwc->...ywc", matrix(height), hr)
-    return tf.einsum("xw,...ywc->...yxc", matrix(width), rows)
+    # One more, as pixels are measured from their centres.
+    reach = (2 * scale if reach is None else reach) + scale
+    return reduce(hr, matrix, scale=scale, reach=reach)

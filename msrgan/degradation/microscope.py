@@ -8,6 +8,8 @@ import math
 
 import tensorflow as tf
 
+from msrgan.degradation.bands import reduce
+
 # Name -> (default range, smallest and largest value allowed).
 _PARAMETERS = {
     "distortion": ((-0.25, 0.25), (-10, 10)),
@@ -26,6 +28,8 @@ LIMITS = {name: limits for name, (_, limits) in _PARAMETERS.items()}
 # The largest lengths as fractions of the shorter side of an image: beyond, blur leaves nothing of it, and distortion
 # turns its corners inside out.
 BLUR = 1 / 2
+# Standard deviations beyond which a Gaussian is less than the resolution of float32.
+TAIL = 6
 _LARGEST = {"distortion": 1 / 4, "motion": BLUR, "psf": BLUR}
 NEUTRAL = dict.fromkeys(DEFAULTS, (0.0, 0.0)) | {"gain": (1.0, 1.0), "photons": (math.inf, math.inf)}
 
@@ -149,7 +153,8 @@ def _acquire(image, scale, seed, ranges):
     if ranges["motion"] != (0, 0):
         size = 2 * math.ceil((ranges["motion"][1] * scale + 1) / 2) + 1
         image = _filter(image, motion_kernel(drawn["motion"] * scale, math.pi * direction, size))
-    lr = _blur_and_bin(image, drawn["psf"] * scale, scale) * drawn["gain"] + drawn["offset"]
+    psf, largest = drawn["psf"] * scale, ranges["psf"][1] * scale
+    lr = _blur_and_bin(image, psf, scale, largest) * drawn["gain"] + drawn["offset"]
     if ranges["photons"] == (math.inf, math.inf):
         return lr
     photons = drawn["photons"] * (1 - drawn["bleach"])
@@ -159,13 +164,14 @@ def _acquire(image, scale, seed, ranges):
     return lr + (detected - expected + read) / photons
 
 
-def _blur_and_bin(image, sigma, scale):
+def _blur_and_bin(image, sigma, scale, largest):
+    """Blur by a Gaussian of `sigma` HR pixels, at most `largest` of them, and average `scale` x `scale` pixels."""
+
     def matrix(n):
         blur = gaussian_matrix(n, sigma)
         return tf.reduce_mean(tf.reshape(blur, (n // scale, scale, n)), axis=1)
 
-    height, width = _size(image)
-    return tf.einsum("xw,ywc->yxc", matrix(width), tf.einsum("yh,hwc->ywc", matrix(height), image))
+    return reduce(image, matrix, scale=scale, reach=TAIL * largest + scale)
 
 
 def _size(image):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from conftest import spots
 
 from msrgan.data.pairs import sr_pairs
+from msrgan.data.stream import Part, samples
 from msrgan.data.survey import check_patch, common_channels, shuffle_window, survey
 from msrgan.degradation import make
 from msrgan.degradation.kernels import area
@@ -31,7 +32,7 @@ def numbered(count=3, size=16):
 
 
 def pairs(images, count, **arguments):
-    settings = {"patch": 8, "batch": 2, "degradation": area, "augment": False, "seed": 0, "scale": 2}
+    settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "augment": False, "seed": 0, "scale": 2}
     return list(sr_pairs(dataset(images), **(settings | arguments)).take(count).as_numpy_iterator())
 
 
@@ -39,6 +40,11 @@ def origins(hr, images):
     """Recover (image, row, column) of patches normalised by dtype range."""
     values = np.rint((hr[:, 0, 0, 0] + 1) / 2 * 65535).astype(int)
     return [(v // 10000, v % 10000 // 100, v % 100) for v in values]
+
+
+def address(example):
+    """Tell where the pixels of an image lie in memory."""
+    return np.asarray(memoryview(example["image"])).__array_interface__["data"][0]
 
 
 def test_pairs_are_registered_and_in_range():
@@ -57,7 +63,7 @@ def test_images_of_a_size_known_beforehand(crop):
     """As registered sets have it."""
     images = np.stack([spots(k, size=16) for k in range(3)])
     known = tf.data.Dataset.from_tensor_slices({"id": ["a", "b", "c"], "image": images})
-    settings = {"patch": 8, "batch": 2, "degradation": area, "seed": 0, "scale": 2, "crop": crop}
+    settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "seed": 0, "scale": 2, "crop": crop}
     unknown = sr_pairs(dataset(list(images)), **settings)
     for (_, a), (_, b) in zip(sr_pairs(known, **settings).take(3), unknown.take(3), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -67,7 +73,7 @@ def test_percentile_normalisation_is_of_the_whole_image_and_unclipped():
     image = np.zeros((32, 32, 1), np.uint16)
     image[8:24, 8:24] = 4095  # 12 bits in 16
     image[16, 16] = 60000
-    hr = np.concatenate([hr for _, hr in pairs([image], 80, batch=1)])
+    hr = np.concatenate([hr for _, hr in pairs([image], 80, batch_size=1)])
     np.testing.assert_allclose(hr.min(), -1, atol=1e-5)
     assert np.isclose(hr, 1, atol=1e-5).any()
     assert hr.max() > 20
@@ -75,7 +81,7 @@ def test_percentile_normalisation_is_of_the_whole_image_and_unclipped():
 
 def test_every_pass_visits_every_image_in_a_new_order():
     images = numbered(count=5)
-    batches = pairs(images, 20, batch=1, normalization=RANGE)
+    batches = pairs(images, 20, batch_size=1, normalization=RANGE)
     order = [origins(hr, images)[0][0] for _, hr in batches]
     passes = [tuple(order[i : i + 5]) for i in range(0, 20, 5)]
     assert all(sorted(p) == [0, 1, 2, 3, 4] for p in passes)
@@ -85,8 +91,8 @@ def test_every_pass_visits_every_image_in_a_new_order():
 @pytest.mark.parametrize("start", [1, 5, 13])
 def test_starting_late_continues_the_same_stream(start):
     images = numbered(count=5)
-    whole = pairs(images, 20, batch=1, augment=True)
-    late = pairs(images, 20 - start, batch=1, augment=True, start=start)
+    whole = pairs(images, 20, batch_size=1, augment=True)
+    late = pairs(images, 20 - start, batch_size=1, augment=True, part=Part(start=start))
     for (_, expected), (_, found) in zip(whole[start:], late, strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -104,8 +110,8 @@ def test_seed_decides_and_the_process_wide_seed_does_not():
 
 def test_workers_share_every_batch():
     images = numbered(count=5)
-    whole = pairs(images, 3, batch=4, normalization=RANGE)
-    shares = [pairs(images, 3, batch=2, normalization=RANGE, shard=(2, k)) for k in range(2)]
+    whole = pairs(images, 3, batch_size=4, normalization=RANGE)
+    shares = [pairs(images, 3, batch_size=2, normalization=RANGE, part=Part(shard=(2, k))) for k in range(2)]
     for step, (_, hr) in enumerate(whole):
         together = [o for share in shares for o in origins(share[step][1], images)]
         assert sorted(together) == sorted(origins(hr, images))
@@ -113,13 +119,13 @@ def test_workers_share_every_batch():
 
 def test_augmentation_draws_all_eight_symmetries():
     image = np.arange(64, dtype=np.uint16).reshape(8, 8, 1)
-    seen = {hr.tobytes() for _, hr in pairs([image], 60, batch=1, augment=True)}
+    seen = {hr.tobytes() for _, hr in pairs([image], 60, batch_size=1, augment=True)}
     assert len(seen) == 8
 
 
 def test_grid_visits_every_tile_before_any_twice():
     images = numbered(count=1, size=20)
-    batches = pairs(images, 18, batch=1, crop="grid", normalization=RANGE)
+    batches = pairs(images, 18, batch_size=1, crop="grid", normalization=RANGE)
     found = [origins(hr, images)[0][1:] for _, hr in batches]
     tiles = set(itertools.product((0, 8, 12), repeat=2))
     assert set(found[:9]) == set(found[9:]) == tiles
@@ -129,7 +135,7 @@ def test_grid_visits_every_tile_before_any_twice():
 def test_background_crops_are_redrawn_and_few_remain():
     image = np.full((64, 64, 1), 100, np.uint16)
     image[:16, :16] += np.random.default_rng(0).integers(0, 4000, (16, 16, 1), dtype=np.uint16)
-    empty = np.mean([np.ptp(hr) == 0 for _, hr in pairs([image], 300, batch=1)])
+    empty = np.mean([np.ptp(hr) == 0 for _, hr in pairs([image], 300, batch_size=1)])
     blind = ((64 - 8 + 1) ** 2 - 16**2) / (64 - 8 + 1) ** 2
     # One draw in `blind` is empty; four draws in a row in its fourth power.
     assert empty == pytest.approx(blind**4, abs=0.08)
@@ -139,7 +145,7 @@ def test_empty_channels_count_as_background():
     """Whatever rounding there is in the mean of the other constant channel."""
     image = np.full((64, 64, 3), (100, 0, 12345), np.uint16)
     image[:16, :16, 0] += np.random.default_rng(0).integers(0, 4000, (16, 16), dtype=np.uint16)
-    empty = np.mean([np.ptp(hr[..., 0]) == 0 for _, hr in pairs([image], 300, batch=1)])
+    empty = np.mean([np.ptp(hr[..., 0]) == 0 for _, hr in pairs([image], 300, batch_size=1)])
     blind = ((64 - 8 + 1) ** 2 - 16**2) / (64 - 8 + 1) ** 2
     assert empty == pytest.approx(blind**4, abs=0.08)
 
@@ -172,7 +178,7 @@ def test_grey_and_colour_images_share_batches():
 
 def test_a_window_needs_no_memory_and_loses_no_image():
     images = numbered(count=6)
-    batches = pairs(images, 6, batch=1, normalization=RANGE, window=2)
+    batches = pairs(images, 6, batch_size=1, normalization=RANGE, part=Part(window=2))
     assert sorted(origins(hr, images)[0][0] for _, hr in batches) == [0, 1, 2, 3, 4, 5]
 
 
@@ -182,7 +188,7 @@ def test_degradations_get_normalised_units():
     def half(hr, *, scale, seed):
         return area(tf.clip_by_value(hr, 0, 0.5), scale=scale)
 
-    (lr, hr), *_ = pairs([image], 1, batch=1, degradation=half)
+    (lr, hr), *_ = pairs([image], 1, batch_size=1, degradation=half)
     units = np.clip((hr + 1) / 2, 0, 0.5)
     np.testing.assert_allclose((lr + 1) / 2, units.reshape(1, 4, 2, 4, 2, 1).mean(axis=(2, 4)), atol=1e-5)
 
@@ -190,18 +196,18 @@ def test_degradations_get_normalised_units():
 def test_random_degradations_are_new_in_every_pass_and_the_same_in_every_run():
     image = spots(0, size=8, channels=1, dtype=np.uint16)  # a single crop
     microscope = make("microscope:photons=100")
-    first = pairs([image], 6, batch=1, degradation=microscope)
-    for (lr, hr), (again, _) in zip(first, pairs([image], 6, batch=1, degradation=microscope), strict=True):
+    first = pairs([image], 6, batch_size=1, degradation=microscope)
+    for (lr, hr), (again, _) in zip(first, pairs([image], 6, batch_size=1, degradation=microscope), strict=True):
         np.testing.assert_array_equal(lr, again)
         np.testing.assert_array_equal(hr, first[0][1])
     assert len({lr.tobytes() for lr, _ in first}) == 6
-    late = pairs([image], 2, batch=2, degradation=microscope, start=2)
+    late = pairs([image], 2, batch_size=2, degradation=microscope, part=Part(start=2))
     np.testing.assert_allclose(np.concatenate([lr for lr, _ in late]), [lr[0] for lr, _ in first[2:]], atol=1e-5)
 
 
 def test_patch_must_be_a_multiple_of_the_scale():
-    with pytest.raises(ValueError, match="multiple of the scale. Received: patch=10, scale=4"):
-        pairs(numbered(), 1, patch=10, scale=4)
+    with pytest.raises(ValueError, match="`patch_size` must be a multiple of `scale`. Received: 10 and 4. Use 8."):
+        pairs(numbered(), 1, patch_size=10, scale=4)
 
 
 def test_survey_counts_and_hashes():
@@ -222,8 +228,71 @@ def test_survey_mixes_grey_with_colour_only():
 
 
 def test_small_images_are_named():
-    with pytest.raises(ValueError, match="Received: image0 of 48x48. Remove it or use a patch size of 48"):
+    with pytest.raises(ValueError, match="Received: image0 of 48x48. Remove it or use a `patch_size` of 48"):
         check_patch(survey(dataset([spots(1)])), 96)
+
+
+def decoded(count=6, size=10, keys=()):
+    """Return a dataset whose images are made when they are read, and the list of the numbers of these."""
+    reads = []
+
+    def decode(k):
+        reads.append(int(k))
+        return spots(int(k), size=size + int(k))
+
+    def example(k):
+        image = tf.ensure_shape(tf.numpy_function(decode, [k], tf.uint8, stateful=False), (None, None, 3))
+        return {"id": tf.strings.as_string(k), "image": image} | {key: image[::2, ::2] for key in keys}
+
+    return tf.data.Dataset.range(count).map(example, num_parallel_calls=tf.data.AUTOTUNE), reads
+
+
+def test_images_that_fit_into_the_cache_are_decoded_once():
+    images, reads = decoded(keys=["lr", "mask"])
+    known = survey(images, cache_bytes=10**6)
+    assert sorted(reads) == [0, 1, 2, 3, 4, 5]
+    assert set(known.images.element_spec) == {"id", "image", "lr"}
+    kept = list(known.images.as_numpy_iterator())
+    assert [example["id"].decode() for example in kept] == known.ids == ["0", "1", "2", "3", "4", "5"]
+    for k, example in enumerate(kept):
+        np.testing.assert_array_equal(example["image"], spots(k, size=10 + k))
+        np.testing.assert_array_equal(example["lr"], spots(k, size=10 + k)[::2, ::2])
+    settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "seed": 0, "scale": 2}
+    for part in (Part(), Part(start=4, window=2)):
+        for _ in sr_pairs(known.images, **settings, part=part).take(8):
+            pass
+    assert len(reads) == 6
+
+
+def test_images_from_the_cache_make_the_same_pairs():
+    images, _ = decoded()
+    settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "seed": 0, "scale": 2}
+    cached, read = (
+        list(sr_pairs(survey(images, cache_bytes=size).images, **settings).take(6).as_numpy_iterator())
+        for size in (10**6, 0)
+    )
+    for (lr, hr), (expected_lr, expected_hr) in zip(cached, read, strict=True):
+        np.testing.assert_array_equal(lr, expected_lr)
+        np.testing.assert_array_equal(hr, expected_hr)
+
+
+def test_images_that_do_not_fit_are_surveyed_by_one_reading_and_not_kept():
+    images, reads = decoded()
+    size = sum(3 * (10 + k) ** 2 for k in range(6))
+    known = survey(images, cache_bytes=size - 1)
+    assert sorted(reads) == [0, 1, 2, 3, 4, 5]
+    assert sum(1 for _ in known.images) == 6
+    assert len(reads) == 12
+    assert known.nbytes == size
+    assert shuffle_window(known, size - 1) == 5
+
+
+def test_the_stream_holds_no_second_copy_of_images_in_memory():
+    known = survey(decoded(size=100)[0], cache_bytes=10**6)
+    stream = samples(known.images, RANGE, seed=0).take(12)
+    kept = {address(example) for example in known.images}
+    assert len(kept) == 6
+    assert {address(example) for _, example in stream} == kept
 
 
 def test_images_over_the_limit_are_shuffled_in_a_window():

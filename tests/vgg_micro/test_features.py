@@ -76,7 +76,9 @@ def test_layer_names_before_and_after_the_activation(vgg):
 
 @pytest.mark.parametrize("name", ["fc1", "flatten", "block1_pool", "block1_conv1_bn"])
 def test_features_are_those_of_convolutions(vgg, name):
-    with pytest.raises(ValueError, match=f"must name layers of .* Received: '{name}'. They are: .'block1_conv1', "):
+    with pytest.raises(
+        ValueError, match=f"`layers` must name layers of .* Received: '{name}'. They are: .'block1_conv1', "
+    ):
         features.micro(vgg, layers=(name,))
 
 
@@ -129,9 +131,9 @@ def test_micro_computes_in_the_policy_in_force(vgg):
 
 
 def test_missing_network_and_unknown_layer_are_named(vgg, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no trained mini-VGG19. Found: an empty folder. Run `python train_vgg"):
+    with pytest.raises(FileNotFoundError, match="Received: .*, an empty folder. Train one first, name another"):
         features.micro(tmp_path)
-    with pytest.raises(FileNotFoundError, match="nowhere: there is no trained"):
+    with pytest.raises(FileNotFoundError, match="a trained mini-VGG19. Received: .*nowhere, "):
         features.micro(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="Received: 'block9_conv1'"):
         features.micro(vgg, layers=("block9_conv1",))
@@ -139,7 +141,7 @@ def test_missing_network_and_unknown_layer_are_named(vgg, tmp_path):
 
 def test_a_file_that_is_no_mini_vgg19_is_named(tmp_path):
     (tmp_path / "vgg.keras").write_text("hello")
-    with pytest.raises(ValueError, match="must be the vgg.keras of train_vgg.py. It cannot be read"):
+    with pytest.raises(ValueError, match="read from the vgg.keras of stage 1. Received: .*which cannot be read"):
         features.micro(tmp_path)
     image = keras.Input((None, None, 3))
     other = keras.Model(image, keras.layers.Conv2D(3, 3)(image), name="sharpener")
@@ -187,17 +189,17 @@ def test_imagenet_reads_the_file_that_keras_applications_distributes(tmp_path):
     old, new = (features.imagenet(tmp_path / name) for name in ("notop.h5", "notop.weights.h5"))
     assert old.fingerprint == new.fingerprint
     (tmp_path / "damaged.h5").write_bytes((tmp_path / "notop.h5").read_bytes()[:5000])
-    with pytest.raises(ValueError, match="damaged.h5: must hold weights of VGG19"):
+    with pytest.raises(ValueError, match="must hold those of VGG19.* Received: .*damaged.h5"):
         features.imagenet(tmp_path / "damaged.h5")
 
 
-def test_imagenet_without_its_weights_names_the_option(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="no such file of VGG19 weights. Check the name"):
+def test_imagenet_without_its_weights_names_the_argument(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="Received: .*none.h5, which is no file. Check the name"):
         features.imagenet(tmp_path / "none.h5")
 
     def unreachable(**kwargs):
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.applications, "VGG19", unreachable)
-    with pytest.raises(FileNotFoundError, match="cannot be downloaded.*with --vgg-weights FILE"):
+    with pytest.raises(FileNotFoundError, match="Received: URL fetch failure. Give a copy of them.* as `weights`"):
         features.imagenet()
