@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from msrgan.apps.cli.arguments import add_common, count, decay, fraction, non_negative, positive
@@ -116,7 +117,7 @@ def train(options: argparse.Namespace) -> None:
     distribution = session.start(settings)  # first: workers connect before anything else
     with distribution.scope():
         features = _features(settings)
-    images, held_out = _surveys(options)
+    images, held_out = _surveys(options, settings)
     validation = Validation(
         held_out.images,
         degradation=make(settings.degradation),
@@ -129,18 +130,20 @@ def train(options: argparse.Namespace) -> None:
     )
 
 
-def _surveys(options):
+def _surveys(options, settings):
     """Return the training and the held-out images, found fit for the patches."""
     from msrgan import datasets
     from msrgan.data.survey import check_pairs, check_patch, survey
     from msrgan.training.strategy import is_chief
 
     where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": is_chief()}
-    images, held_out = (survey(datasets.load(options.data, split, **where)) for split in ("train", "validation"))
+    load = partial(datasets.load, options.data, **where)
+    images = survey(load("train"), cache_bytes=settings.cache_bytes)
+    held_out = survey(load("validation"))
     if images.pairs:
         # Those of the test split too: better told now than after the training.
-        check_pairs(survey(datasets.load(options.data, "all", **where)), options.scale, quiet=not is_chief())
-    check_patch(images, options.patch_size)
+        check_pairs([images, held_out, survey(load("test"))], settings.scale)
+    check_patch(images, settings.patch_size)
     return images, held_out
 
 

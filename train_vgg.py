@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 
 from msrgan.apps.cli.arguments import add_common, non_negative, positive, width
 from msrgan.messages import command, flags, import_tensorflow
@@ -48,9 +49,9 @@ def train(options: argparse.Namespace) -> None:
     distribution = session.start(settings)  # first: workers connect before anything else
     where = {"manual_dir": settings.manual_dir, "data_dir": settings.data_dir, "chief": is_chief()}
     classes = datasets.class_names(options.data, **where)
-    images, held_out = (
-        survey(datasets.load(options.data, split, labels=True, **where)) for split in ("train", "validation")
-    )
+    load = partial(datasets.load, options.data, labels=True, **where)
+    images = survey(load("train"), cache_bytes=settings.cache_bytes)
+    held_out = survey(load("validation"))
     train_vgg(settings, distribution, images=images, held_out=held_out, classes=classes)
 
 

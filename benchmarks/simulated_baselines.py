@@ -58,7 +58,7 @@ def vgg_scores(network, images):
     """Score a classifier of one class an image on a labelled set."""
     size, channels = network.input.shape[1], network.input.shape[-1]
     task = SingleLabel(network.output.shape[-1])
-    table, _ = classify(network, evaluation(images, image_size=size, channels=channels, batch=64), task)
+    table, _ = classify(network, evaluation(images, image_size=size, channels=channels, batch_size=64), task)
     return scores(task, table)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from msrgan.data.stream import Part
 from msrgan.data.survey import Survey, common_channels, shuffle_window
 from msrgan.messages import say
 from msrgan.training import session
@@ -137,7 +138,9 @@ def _judge(
     settings: VGGSettings, network: keras.Model, held_out: Survey, task: Task, channels: int, batch_size: int
 ) -> Callable:
     """Return the function () -> (table of the task, mean loss) of the held-out images."""
-    checks = evaluation(held_out.images, image_size=settings.image_size, channels=channels, batch=batch_size).cache()
+    checks = evaluation(
+        held_out.images, image_size=settings.image_size, channels=channels, batch_size=batch_size
+    ).cache()
     predict = tf.function(lambda images: network(images, training=False))
     return lambda: classify(predict, checks, task)
 
@@ -150,11 +153,11 @@ def _batches(
             images.images,
             image_size=settings.image_size,
             channels=channels,
-            batch=batch_size // context.num_replicas_in_sync,
+            batch_size=batch_size // context.num_replicas_in_sync,
             seed=settings.seed,
-            start=step * batch_size,
-            shard=(context.num_input_pipelines, context.input_pipeline_id),
-            window=window,
+            part=Part(
+                start=step * batch_size, shard=(context.num_input_pipelines, context.input_pipeline_id), window=window
+            ),
         )
 
     return batches

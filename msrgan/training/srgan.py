@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from msrgan import models
 from msrgan.data.pairs import sr_pairs
+from msrgan.data.stream import Part
 from msrgan.data.survey import Survey, common_channels, shuffle_window
 from msrgan.degradation import ACQUIRED, make
 from msrgan.intensity import Normalization
@@ -155,14 +156,16 @@ def _batches(settings: SRGANSettings, images: Survey, channels: int, window: int
     def batches(context, step):
         return sr_pairs(
             images.images,
-            patch=settings.patch_size,
-            batch=settings.batch_size // context.num_replicas_in_sync,
+            patch_size=settings.patch_size,
+            batch_size=settings.batch_size // context.num_replicas_in_sync,
             degradation=make(settings.degradation),
             seed=settings.seed,
             crop=settings.crop,
-            start=step * settings.batch_size,
-            shard=(context.num_input_pipelines, context.input_pipeline_id),
-            window=window,
+            part=Part(
+                start=step * settings.batch_size,
+                shard=(context.num_input_pipelines, context.input_pipeline_id),
+                window=window,
+            ),
             scale=settings.scale,
             channels=channels,
             normalization=Normalization(settings.normalize),

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from msrgan.data import pairs as crops
 from msrgan.data import stream as order
+from msrgan.data.stream import Part
 from msrgan.degradation.kernels import area
 from msrgan.intensity import RANGE
 
@@ -18,7 +19,7 @@ def keys(count=7, taken=21, **arguments):
 def patches(images, count, **arguments):
     """Take patches of 8x8 pixels in the units of the images, uint16, (count, 8, 8, C)."""
     known = tf.data.Dataset.from_tensor_slices({"id": [str(k) for k in range(len(images))], "image": images})
-    settings = {"patch": 8, "batch": 50, "degradation": area, "augment": False, "seed": 0, "scale": 2}
+    settings = {"patch_size": 8, "batch_size": 50, "degradation": area, "augment": False, "seed": 0, "scale": 2}
     made = crops.sr_pairs(known, **settings | {"normalization": RANGE} | arguments)
     return np.concatenate([hr for _, hr in made.take(count // 50).as_numpy_iterator()]) * 32767.5 + 32767.5
 
@@ -55,12 +56,12 @@ def test_workers_take_turns_and_miss_nothing():
 
     def order(count, **arguments):
         known = tf.data.Dataset.from_tensor_slices({"id": list("abcde"), "image": images})
-        settings = {"patch": 8, "degradation": area, "seed": 0, "scale": 2, "normalization": RANGE}
+        settings = {"patch_size": 8, "degradation": area, "seed": 0, "scale": 2, "normalization": RANGE}
         made = crops.sr_pairs(known, **settings, **arguments).take(count)
         return [round(float(x) * 32.7675 + 32.7675) for _, hr in made.as_numpy_iterator() for x in hr[:, 0, 0, 0]]
 
-    whole = order(3, batch=4)
-    shares = [order(3, batch=2, shard=(2, 0)), order(2, batch=2, shard=(2, 1), start=4)]
+    whole = order(3, batch_size=4)
+    shares = [order(3, batch_size=2, part=Part(shard=(2, 0))), order(2, batch_size=2, part=Part(start=4, shard=(2, 1)))]
     assert shares == [whole[::2], whole[5::2]]
 
 
@@ -113,7 +114,7 @@ def pairs():
     hr, lr = rng.integers(0, 65536, (8, 8, 1), np.uint16), rng.integers(0, 65536, (4, 4, 1), np.uint16)
     known = tf.data.Dataset.from_tensors({"id": "a", "image": hr, "lr": lr})
     made = crops.sr_pairs(
-        known, patch=8, batch=400, degradation=area, seed=0, scale=2, normalization=RANGE
+        known, patch_size=8, batch_size=400, degradation=area, seed=0, scale=2, normalization=RANGE
     )  # fmt: skip
     small, large = next(made.as_numpy_iterator())
     return hr / 65535, lr / 65535, (large + 1) / 2, (small + 1) / 2
@@ -139,7 +140,15 @@ def test_both_images_of_an_acquired_pair_are_cropped_at_one_place(crop):
     rows, columns = np.mgrid[:20, :28]
     hr = (1000 * rows + 10 * columns).astype(np.uint16)[..., None]
     known = tf.data.Dataset.from_tensors({"id": "a", "image": hr, "lr": hr[::2, ::2]})
-    settings = {"patch": 8, "batch": 200, "degradation": area, "augment": False, "seed": 0, "scale": 2, "crop": crop}
+    settings = {
+        "patch_size": 8,
+        "batch_size": 200,
+        "degradation": area,
+        "augment": False,
+        "seed": 0,
+        "scale": 2,
+        "crop": crop,
+    }
     small, large = next(crops.sr_pairs(known, **settings, normalization=RANGE).as_numpy_iterator())
     np.testing.assert_allclose(small, large[:, ::2, ::2], atol=1e-5)
     corners = set(np.rint((large[:, 0, 0, 0] + 1) * 32767.5).astype(int))

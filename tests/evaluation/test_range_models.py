@@ -117,7 +117,7 @@ def test_validation(normalization, dim):
 def test_training_pairs(normalization, dim):
     image = dim[0][:16, :16]
     known = tf.data.Dataset.from_tensors({"id": "a", "image": image})
-    settings = {"patch": 16, "batch": 1, "degradation": area, "augment": False, "seed": 0, "scale": SCALE}
+    settings = {"patch_size": 16, "batch_size": 1, "degradation": area, "augment": False, "seed": 0, "scale": SCALE}
     ((lr, hr),) = (
         pairs.sr_pairs(known, **settings, normalization=Normalization(normalization)).take(1).as_numpy_iterator()
     )

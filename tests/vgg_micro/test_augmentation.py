@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from msrgan.data.stream import Part
 from vgg_micro import data
 
 HEIGHT, WIDTH, SIZE = 120, 100, 64
@@ -23,7 +24,7 @@ def augmented(image, *, vary, count, size=SIZE):
 
 def augment_all(image, seeds, size):
     examples = tf.data.Dataset.from_tensor_slices(seeds)
-    results = examples.map(lambda s: data.augment(image, s, size=size), num_parallel_calls=2, deterministic=True)
+    results = examples.map(lambda s: data.augment(image, s, image_size=size), num_parallel_calls=2, deterministic=True)
     return next(results.batch(len(seeds)).as_numpy_iterator())
 
 
@@ -114,7 +115,7 @@ def test_windows_are_resized_by_the_antialiased_bicubic_kernel_of_pillow(size, p
         seeds = tf.random.experimental.stateless_split([7, 7], 5).numpy()
         for draw, number in ((ZOOM, k), (CORNER, k), (FLIP, k), (BLUR, sharpest)):
             seeds[draw] = number, 1000 + draw
-        result = data.augment(picture, seeds, size=size).numpy().astype("float64")
+        result = data.augment(picture, seeds, image_size=size).numpy().astype("float64")
         linear = result ** (np.log(0.5) / np.log(result[5, 5, 2]))
         cut = picture[tops[k] : tops[k] + heights[k], lefts[k] : lefts[k] + widths[k], 3]
         expected = np.asarray(Image.fromarray(cut).resize((size, size), Image.Resampling.BICUBIC))
@@ -163,7 +164,7 @@ def test_blur_is_a_box_of_one_to_four_pixels_each_as_often():
 def labelled(count=6, **arguments):
     pictures = np.random.default_rng(3).integers(0, 3000, (count, 16, 16, 1)).astype("uint16")
     images = tf.data.Dataset.from_tensor_slices({"image": pictures, "label": np.arange(count)})
-    settings = {"image_size": 12, "channels": 1, "batch": 1, "seed": 5}
+    settings = {"image_size": 12, "channels": 1, "batch_size": 1, "seed": 5}
     return data.labelled(images, **settings | arguments)
 
 
@@ -181,7 +182,7 @@ def test_batches_are_in_range_and_the_labels_are_those_of_every_image_once_a_pas
 @pytest.mark.parametrize("start", [1, 8])
 def test_a_late_start_continues_the_stream(start):
     whole = list(labelled().take(start + 4).as_numpy_iterator())
-    late = list(labelled(start=start).take(4).as_numpy_iterator())
+    late = list(labelled(part=Part(start=start)).take(4).as_numpy_iterator())
     for (image, label), (expected, true) in zip(late, whole[start:], strict=True):
         np.testing.assert_array_equal(label, true)
         np.testing.assert_array_equal(image, expected)
@@ -189,7 +190,7 @@ def test_a_late_start_continues_the_stream(start):
 
 def test_workers_take_turns():
     whole = [int(label[0]) for _, label in labelled().take(9)]
-    shares = [[int(label[0]) for _, label in labelled(shard=(3, k)).take(3)] for k in range(3)]
+    shares = [[int(label[0]) for _, label in labelled(part=Part(shard=(3, k))).take(3)] for k in range(3)]
     assert [label for turn in zip(*shares, strict=True) for label in turn] == whole
 
 
@@ -197,7 +198,7 @@ def test_validation_images_are_resized_and_clipped_and_otherwise_as_they_are():
     rows, columns = np.mgrid[:30, :24]  # a board, beyond whose edges the bicubic kernel overshoots
     picture = np.where((rows // 10 + columns // 8) % 2, 4000, 100).astype("uint16")[..., None]
     images = tf.data.Dataset.from_tensors({"image": picture, "label": 1})
-    ((result, label),) = data.evaluation(images, image_size=40, channels=3, batch=4).as_numpy_iterator()
+    ((result, label),) = data.evaluation(images, image_size=40, channels=3, batch_size=4).as_numpy_iterator()
     low, high = np.percentile(picture, (0.1, 99.9))
     normalized = ((picture[..., 0] - low) / (high - low)).astype("float32")
     expected = np.asarray(Image.fromarray(normalized).resize((40, 40), Image.Resampling.BICUBIC))
