@@ -280,7 +280,7 @@ def test_displaced_pairs_are_named(tmp_path, capsys, said):
     out = tmp_path.parent / f"{tmp_path.name}-out"
     assert cli.main(["evaluate", "--model", "bicubic", "--data", str(tmp_path), "--out", str(out)]) == 0
     (warning,) = capsys.readouterr().err.splitlines()
-    assert warning == f"msrgan: {line}"
+    assert warning == f"msrgan: warning: {line}"
     summary = json.loads((out / "summary.json").read_text())
     assert summary["images"] == 3
     assert list(summary["displaced"]) == ["bad.png"]
