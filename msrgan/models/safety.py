@@ -19,6 +19,8 @@ from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from msrgan.messages import few
+
 # What exports of the networks of this library, and of plain Keras layers, consist of; a test exports them all.
 # fmt: off
 OPERATIONS = frozenset({
@@ -45,17 +47,25 @@ def check(path: Path) -> None:
     Raises:
         ValueError: its saved_model.pb is damaged, or has operations or objects that exports have not.
     """
+    strange = strange_parts(path)
+    if strange:
+        raise ValueError(
+            "A model consists of the operations that exports of this library have, which only compute; others could "
+            f"harm your files. Received: {path} with {few(strange)}. If you trust its author, allow it by `trust`"
+        )
+
+
+def strange_parts(path: Path) -> list[str]:
+    """Return the names of what a SavedModel has and our exports have not.
+
+    Raises:
+        ValueError: its saved_model.pb is damaged.
+    """
     try:
         model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
     except DecodeError:
         raise ValueError(f"{path} is a damaged model (saved_model.pb cannot be read). Export it again") from None
-    strange = sorted(set(_strange(model)))
-    if strange:
-        raise ValueError(
-            "A model consists of the operations that exports of this library have, which only compute; others could "
-            f"harm your files. Received: {path} with {', '.join(strange[:5])}. If you trust its author, allow it "
-            "by `trust`"
-        )
+    return sorted(set(_strange(model)))
 
 
 def _strange(model: SavedModel) -> Iterator[str]:

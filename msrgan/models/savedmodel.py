@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
+from msrgan.messages import few, warn
 from msrgan.models import card, safety
 from msrgan.models.interpolation import KERNELS, interpolation
 from msrgan.models.probe import probe
@@ -57,6 +58,9 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
     with atomic_folder(path) as folder:
         tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
         (folder / card.METADATA).write_text(json.dumps(described, indent=1) + "\n")
+        strange = safety.strange_parts(folder)
+    if strange:
+        warn(f"{path} has operations that are loaded only by load(..., trust=True): {few(strange)}")
 
 
 def check_target(path: Path) -> None:

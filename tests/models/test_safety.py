@@ -77,6 +77,16 @@ def test_exports_load(exports):
         assert models.load(path).scale == {"x8": 8, "plain": 2}.get(name, 4)
 
 
+def test_an_export_of_other_operations_is_told_at_once(tmp_path, caplog):
+    image = keras.Input((None, None, 1))
+    x = layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="selu")(image)
+    models.export(keras.Model(image, x), tmp_path / "model")
+    assert "model has operations that are loaded only by load(..., trust=True): Selu" in caplog.text
+    with pytest.raises(ValueError, match="model with Selu. If you trust"):
+        models.load(tmp_path / "model")
+    assert models.load(tmp_path / "model", trust=True).scale == 2
+
+
 # Real attacks, by TensorFlow's own means
 
 
