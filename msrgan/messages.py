@@ -29,7 +29,7 @@ def warn(message: str) -> None:
 
 
 def few(texts: Sequence[str], shown: int = 5) -> str:
-    """Lists the first few of many, and how many more there are."""
+    """List the first few of many, and how many more there are."""
     more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
     return ", ".join(texts[:shown]) + more
 

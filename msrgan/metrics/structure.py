@@ -1,6 +1,7 @@
 """Structural similarity at one scale and at five; arguments as in `fidelity`."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
@@ -11,7 +12,7 @@ SSIM_SIGMA = 1.5
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ssim(reference, test, *, data_range: float, mask=None) -> float:
+def ssim(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
     """Structural similarity (Wang et al., IEEE TIP 13(4), 2004), the mean over pixels and channels.
 
     With the constants of the paper: an 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, covariances
@@ -37,7 +38,7 @@ def ssim(reference, test, *, data_range: float, mask=None) -> float:
     return float(mean) if mask is None else mean_inside(everywhere, mask)
 
 
-def ms_ssim(reference, test, *, data_range: float) -> float:
+def ms_ssim(reference: ArrayLike, test: ArrayLike, *, data_range: float) -> float:
     """Multi-scale structural similarity (Wang et al., Asilomar Conference on Signals, 2003), eq. 7.
 
     Contrast and structure are compared at five scales, each the mean of 2x2 pixels of the one before, and

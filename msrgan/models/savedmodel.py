@@ -36,6 +36,13 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
     Raises:
         ValueError: `path` is something else than a model, or the metadata are not valid.
         FloatingPointError: the generator gives NaN or infinite pixels.
+
+    Example:
+        >>> import msrgan
+        >>> from msrgan.networks import srresnet
+        >>> msrgan.export(srresnet(channels=1, filters=4, blocks=1), "runs/untrained")
+        >>> msrgan.load("runs/untrained").scale
+        4
     """
     path = Path(path)
     check_target(path)
@@ -84,6 +91,12 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
     Raises:
         FileNotFoundError: there is no exported model.
         ValueError: the model is damaged, has operations that are not trusted, or has another scale than `scale`.
+
+    Example:
+        >>> import msrgan
+        >>> model = msrgan.load("bicubic")
+        >>> model.scale, model.radius
+        (4, 2)
     """
     if str(path) in KERNELS:
         return interpolation(str(path), 4 if scale is None else scale)

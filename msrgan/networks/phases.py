@@ -10,12 +10,15 @@ initialisation and gradients are those of the textbook form. ``reach(radius)`` i
 at its input that a radius at its output needs (``msrgan.networks.receptive``).
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from msrgan.networks.sampling import keys_kernel, phase_positions
 
+Tensor = Any
 _register = keras.saving.register_keras_serializable(package="msrgan")
 
 
@@ -27,19 +30,19 @@ class DepthToSpace(keras.layers.Layer):
         block_size: s.
     """
 
-    def __init__(self, block_size=2, **kwargs):
+    def __init__(self, block_size: int = 2, **kwargs):
         super().__init__(**kwargs)
         self.block_size = block_size
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         """Rearrange; no arithmetic."""
         return ops.nn.depth_to_space(x, self.block_size)
 
-    def reach(self, radius):
+    def reach(self, radius: int) -> int:
         """Return the radius at the input that a radius at the output needs."""
         return -(-radius // self.block_size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return super().get_config() | {"block_size": self.block_size}
 
@@ -55,21 +58,21 @@ class PReLU(keras.layers.Layer):
         phases: number of phases in the channel axis: 1 for an ordinary tensor, 4 before a pixel shuffle.
     """
 
-    def __init__(self, phases=1, **kwargs):
+    def __init__(self, phases: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.phases = phases
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create ``alpha`` for the F channels of one phase; .25 is the paper's start."""
         shape = (_per_phase(input_shape[-1], self.phases),)
         self.alpha = self.add_weight(name="alpha", shape=shape, initializer=keras.initializers.Constant(0.25))
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         """Apply the slopes; shape unchanged."""
         # Of the equal forms the one with the fewest passes: half the time of max(0, x) + alpha * min(0, x).
         return x + ops.tile(self.alpha - 1, [self.phases]) * ops.minimum(x, 0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return super().get_config() | {"phases": self.phases}
 
@@ -92,7 +95,7 @@ class _PhaseConvolution(keras.layers.Layer):
     def _add_bias(self, x):
         return x + ops.tile(self.bias, [4]) if self.use_bias else x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         initializer = keras.initializers.serialize(self.kernel_initializer)
         own = {"filters": self.filters, "use_bias": self.use_bias, "kernel_initializer": initializer}
@@ -122,18 +125,18 @@ class PhaseConv2D(_PhaseConvolution):
         ValueError: ``kernel_size`` is even.
     """
 
-    def __init__(self, filters, kernel_size, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, **kwargs):
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd. Received: {kernel_size}. Use 3, 5, 7 or 9.")
         super().__init__(filters, **kwargs)
         self.kernel_size = kernel_size
         self.radius = -(-(kernel_size // 2) // 2)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for F channels a phase."""
         self._add_weights(self.kernel_size, _per_phase(input_shape[-1], phases=4))
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         """Convolve in phase layout."""
         return self._add_bias(ops.conv(x, self._phase_kernel(), padding="same"))
 
@@ -148,11 +151,11 @@ class PhaseConv2D(_PhaseConvolution):
         kernel = ops.reshape(ops.stack(kernel, axis=-2), (taps, 2, taps, 2, f, 4 * c))
         return ops.reshape(ops.transpose(kernel, (0, 2, 1, 3, 4, 5)), (taps, taps, 4 * f, 4 * c))
 
-    def reach(self, radius):
+    def reach(self, radius: int) -> int:
         """Return the radius at the input that a radius at the output needs."""
         return radius + self.radius
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return super().get_config() | {"kernel_size": self.kernel_size}
 
@@ -175,11 +178,11 @@ class NearestConv2D(_PhaseConvolution):
         kernel_initializer: of the textbook 3x3 kernel.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for F channels."""
         self._add_weights(3, input_shape[-1])
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         """Convolve once a phase, at its offset."""
         phases = []
         for p, rows in enumerate(self._fold(self.kernel, axis=0)):
@@ -189,11 +192,11 @@ class NearestConv2D(_PhaseConvolution):
         return self._add_bias(ops.concatenate(phases, axis=-1))
 
     @staticmethod
-    def _fold(kernel, axis):
+    def _fold(kernel: Tensor, axis: int) -> tuple[Tensor, Tensor]:
         k0, k1, k2 = ops.unstack(kernel, axis=axis)
         return ops.stack([k0, k1 + k2], axis=axis), ops.stack([k0 + k1, k2], axis=axis)
 
-    def reach(self, radius):
+    def reach(self, radius: int) -> int:
         """Return the radius at the input that a radius at the output needs."""
         return radius + 1
 
@@ -215,12 +218,12 @@ class Bicubic(keras.layers.Layer):
         ValueError: ``grid`` is neither.
     """
 
-    def __init__(self, scale, grid="centre", **kwargs):
+    def __init__(self, scale: int, grid: str = "centre", **kwargs):
         super().__init__(**kwargs)
         self.scale, self.grid = scale, grid
         self._taps = _bicubic_taps(scale, grid)
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         """Enlarge."""
         channels = x.shape[-1]
         taps = self._taps
@@ -230,11 +233,11 @@ class Bicubic(keras.layers.Layer):
         x = ops.conv(x, ops.cast(kernel, x.dtype), padding="same") / ops.repeat(kept, channels, axis=-1)
         return ops.nn.depth_to_space(x, self.scale)
 
-    def reach(self, radius):
+    def reach(self, radius: int) -> int:
         """Return the radius at the input that a radius at the output needs."""
         return -(-radius // self.scale) + 2
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return super().get_config() | {"scale": self.scale, "grid": self.grid}
 

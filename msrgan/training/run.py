@@ -199,7 +199,7 @@ class History(keras.callbacks.Callback):
         super().__init__()
         self.run, self.rows = run, rows
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Add a row and write the table anew."""
         # Keras hands out every number as a float.
         self.rows.append({"epoch": epoch, **logs, "step": int(logs["step"])})

@@ -9,7 +9,7 @@ import msrgan.networks  # noqa: F401  registers the layers of a saved generator
 from msrgan.networks.phases import Bicubic
 
 
-def start_from(run: Path, *generators: keras.Model):
+def start_from(run: Path, *generators: keras.Model) -> None:
     """Give generators the weights of another run's, as ESRGAN starts from a generator trained on pixels.
 
     Args:

@@ -34,6 +34,12 @@ def upscale(
     Raises:
         ValueError: the image does not fit the model or has NaN pixels, the overlap is too small, or the model gives
             NaN or infinite pixels.
+
+    Example:
+        >>> import msrgan, numpy as np
+        >>> image = np.full((16, 20), 700, np.uint16)
+        >>> msrgan.upscale("bicubic", image).shape
+        (64, 80)
     """
     model = model if isinstance(model, Upscaler) else load(model)
     image = np.asarray(image)

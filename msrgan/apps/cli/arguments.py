@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+Parser = Callable[[str], int | float]
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-def argument(kind: Callable[[str], int | float], rule: str, holds: Callable[[int | float], bool]):
+def argument(kind: Callable[[str], int | float], rule: str, holds: Callable[[int | float], bool]) -> Parser:
     """Make the type of a command-line argument: numbers of a kind that keep a rule, which its errors state."""
 
     def parse(text: str) -> int | float:
@@ -22,7 +23,7 @@ def argument(kind: Callable[[str], int | float], rule: str, holds: Callable[[int
     return parse
 
 
-def whole(least: int, most: int = 2**31 - 1):
+def whole(least: int, most: int = 2**31 - 1) -> Parser:
     """Make the type of a whole number within limits."""
     return argument(int, f"a whole number from {least} to {most}", lambda n: least <= n <= most)
 

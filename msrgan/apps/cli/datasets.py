@@ -1,9 +1,11 @@
 """`msrgan datasets`: list the image sets, prepare one."""
 
+from typing import Any
+
 from msrgan.messages import import_tensorflow
 
 
-def add_command(commands) -> None:
+def add_command(commands: Any) -> None:
     """Add the command to those of `msrgan`."""
     parser = commands.add_parser("datasets", help="list the image sets", description=_datasets.__doc__)
     parser.add_argument("name", nargs="?", metavar="NAME", help="tell all about this set (default: list all)")
