@@ -23,18 +23,19 @@ def measure(folder: Path, *, patch: int, batch: int, batches: int, degradation: 
     """Return patches a second, after a first pass over the folder."""
     from msrgan import datasets
     from msrgan.data.pairs import sr_pairs
+    from msrgan.data.stream import Part
     from msrgan.data.survey import survey
     from msrgan.degradation import DEGRADATIONS
 
     found = survey(datasets.load(folder, "all"))
     pairs = sr_pairs(
         found.images,
-        patch=patch,
-        batch=batch,
+        patch_size=patch,
+        batch_size=batch,
         degradation=DEGRADATIONS[degradation],
         seed=0,
         channels=3,
-        window=None if cached else len(found.ids) // 4,
+        part=Part(window=None if cached else len(found.ids) // 4),
     )
     iterator = iter(pairs)
     for _ in range(len(found.ids) // batch + 4):

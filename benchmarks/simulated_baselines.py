@@ -65,7 +65,7 @@ def main():
     if options.vgg:
         network = keras.saving.load_model(options.vgg / "vgg.keras")
         size, channels = network.input.shape[1], network.input.shape[-1]
-        batches = evaluation(datasets.load("simulated", "test"), image_size=size, channels=channels, batch=64)
+        batches = evaluation(datasets.load("simulated", "test"), image_size=size, channels=channels, batch_size=64)
         found = scores(confusion(network, batches, 13)[0])
         print(f"mini-VGG19 of {options.vgg}: accuracy {found['accuracy']:.3f}, macro-F1 {found['macro_f1']:.3f}")
 
