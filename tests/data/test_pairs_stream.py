@@ -87,8 +87,8 @@ def test_starting_late_continues_the_same_stream(start):
     images = numbered(count=5)
     whole = pairs(images, 20, batch_size=1, augment=True)
     late = pairs(images, 20 - start, batch_size=1, augment=True, part=Part(start=start))
-    for (_, expected), (_, found) in zip(whole[start:], late, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for (_, expected), (_, hr) in zip(whole[start:], late, strict=True):
+        np.testing.assert_array_equal(hr, expected)
 
 
 def test_seed_decides_and_the_process_wide_seed_does_not():
@@ -120,10 +120,10 @@ def test_augmentation_draws_all_eight_symmetries():
 def test_grid_visits_every_tile_before_any_twice():
     images = numbered(count=1, size=20)
     batches = pairs(images, 18, batch_size=1, crop="grid", normalization=RANGE)
-    found = [origins(hr, images)[0][1:] for _, hr in batches]
+    places = [origins(hr, images)[0][1:] for _, hr in batches]
     tiles = set(itertools.product((0, 8, 12), repeat=2))
-    assert set(found[:9]) == set(found[9:]) == tiles
-    assert found[:9] != found[9:]
+    assert set(places[:9]) == set(places[9:]) == tiles
+    assert places[:9] != places[9:]
 
 
 def test_background_crops_are_redrawn_and_few_remain():

@@ -29,12 +29,12 @@ def address(example):
 
 def test_survey_counts_and_hashes():
     images = [spots(1, size=20), spots(2, size=30), spots(1, size=20)]
-    found = survey(dataset(images))
-    assert (len(found.ids), found.channels, found.smallest) == (3, 3, (20, 20, "image0"))
-    assert found.nbytes == 2 * 20 * 20 * 3 + 30 * 30 * 3
-    assert found.hashes[0] == found.hashes[2] != found.hashes[1]
-    assert int(found.images.cardinality()) == 3
-    assert found.fingerprint == survey(dataset(images[::-1])).fingerprint
+    known = survey(dataset(images))
+    assert (len(known.ids), known.channels, known.smallest) == (3, 3, (20, 20, "image0"))
+    assert known.nbytes == 2 * 20 * 20 * 3 + 30 * 30 * 3
+    assert known.hashes[0] == known.hashes[2] != known.hashes[1]
+    assert int(known.images.cardinality()) == 3
+    assert known.fingerprint == survey(dataset(images[::-1])).fingerprint
 
 
 def test_survey_mixes_grey_with_colour_only():
@@ -114,7 +114,7 @@ def test_the_stream_holds_no_second_copy_of_images_in_memory():
 
 
 def test_images_over_the_limit_are_shuffled_in_a_window():
-    found = survey(dataset([spots(k, size=10) for k in range(8)]))
-    assert shuffle_window(found, 8 * 300) is None
-    assert shuffle_window(found, 4 * 300) == 4
-    assert shuffle_window(found, 0) == 1
+    known = survey(dataset([spots(k, size=10) for k in range(8)]))
+    assert shuffle_window(known, 8 * 300) is None
+    assert shuffle_window(known, 4 * 300) == 4
+    assert shuffle_window(known, 0) == 1
