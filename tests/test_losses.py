@@ -77,9 +77,9 @@ def test_smoothed_labels():
     for step in (0, 1, 1000):
         u, v = (0.2 * (step / g % 1), 0.2 * (step / g**2 % 1))
         expected = (entropy(1 - u, 2) + entropy(1 - u, 0) + entropy(v, -1) + entropy(v, 1)) / 2
-        found = losses.SMOOTHED_CROSS_ENTROPY.discriminator(REAL, FAKE, step=np.int64(step))
-        assert float(found) == pytest.approx(expected, rel=1e-4)
-        drawn.append(float(found))
+        loss = losses.SMOOTHED_CROSS_ENTROPY.discriminator(REAL, FAKE, step=np.int64(step))
+        assert float(loss) == pytest.approx(expected, rel=1e-4)
+        drawn.append(float(loss))
     assert drawn[0] == pytest.approx(float(losses.CROSS_ENTROPY.discriminator(REAL, FAKE)), rel=1e-6)
     assert len(set(drawn)) == 3
 

@@ -168,7 +168,7 @@ def _imagenet_vgg19(weights):
     except Exception as error:  # get_file raises a bare Exception when the download fails
         if weights != "imagenet":
             raise ValueError(
-                f"`weights` must hold those of VGG19(include_top=False). Received: {weights}. {error}"
+                f"`weights` must name weights of VGG19(include_top=False). Received: {weights} ({error}). Name another."
             ) from error
         raise FileNotFoundError(
             f"The ImageNet weights of VGG19 are downloaded once. Received: {error}. Give a copy of them, "

@@ -65,7 +65,7 @@ def sr_pairs(
         seed: of order, crops and augmentation.
         augment: see `Patches`, as for `scale`, `crop` and `normalization`.
         scale: enlargement that the pairs teach.
-        channels: channels of the patches (grey images are repeated); default: those of the first image.
+        channels: channels of the patches (grey images are repeated); default: as the first image.
         crop: "random" or "grid".
         normalization: per image and channel.
         part: which samples this process takes.
@@ -210,8 +210,8 @@ def _random_crop(example, key, draws, size, step):
 
 
 def _grid_crop(example, key, draws, size, step):
-    # Tiles are visited in a new order whenever all of them were seen; those of the last row and column move
-    # inwards to fit, by whole steps since sides and size are multiples of it.
+    # Tiles are visited in a new order whenever all of them were seen; tiles of the last row and column
+    # move inwards to fit, by whole steps since sides and size are multiples of it.
     image = example["image"]
     limit = tf.cast(tf.shape(image)[:2], tf.int64) - size
     rows, columns = tf.unstack(-(-limit // size) + 1)

@@ -6,8 +6,7 @@ import tensorflow as tf
 from conftest import spots
 
 from msrgan.data.pairs import sr_pairs
-from msrgan.data.stream import Part, samples
-from msrgan.data.survey import check_patch, common_channels, shuffle_window, survey
+from msrgan.data.stream import Part
 from msrgan.degradation import make
 from msrgan.degradation.kernels import area
 from msrgan.intensity import RANGE
@@ -40,11 +39,6 @@ def origins(hr, images):
     """Recover (image, row, column) of patches normalised by dtype range."""
     values = np.rint((hr[:, 0, 0, 0] + 1) / 2 * 65535).astype(int)
     return [(v // 10000, v % 10000 // 100, v % 100) for v in values]
-
-
-def address(example):
-    """Tell where the pixels of an image lie in memory."""
-    return np.asarray(memoryview(example["image"])).__array_interface__["data"][0]
 
 
 def test_pairs_are_registered_and_in_range():
@@ -93,8 +87,8 @@ def test_starting_late_continues_the_same_stream(start):
     images = numbered(count=5)
     whole = pairs(images, 20, batch_size=1, augment=True)
     late = pairs(images, 20 - start, batch_size=1, augment=True, part=Part(start=start))
-    for (_, expected), (_, found) in zip(whole[start:], late, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for (_, expected), (_, hr) in zip(whole[start:], late, strict=True):
+        np.testing.assert_array_equal(hr, expected)
 
 
 def test_seed_decides_and_the_process_wide_seed_does_not():
@@ -126,10 +120,10 @@ def test_augmentation_draws_all_eight_symmetries():
 def test_grid_visits_every_tile_before_any_twice():
     images = numbered(count=1, size=20)
     batches = pairs(images, 18, batch_size=1, crop="grid", normalization=RANGE)
-    found = [origins(hr, images)[0][1:] for _, hr in batches]
+    places = [origins(hr, images)[0][1:] for _, hr in batches]
     tiles = set(itertools.product((0, 8, 12), repeat=2))
-    assert set(found[:9]) == set(found[9:]) == tiles
-    assert found[:9] != found[9:]
+    assert set(places[:9]) == set(places[9:]) == tiles
+    assert places[:9] != places[9:]
 
 
 def test_background_crops_are_redrawn_and_few_remain():
@@ -195,7 +189,7 @@ def test_degradations_get_normalised_units():
 
 def test_random_degradations_are_new_in_every_pass_and_the_same_in_every_run():
     image = spots(0, size=8, channels=1, dtype=np.uint16)  # a single crop
-    microscope = make("microscope:photons=100")
+    microscope = make("microscope:photons=100,distortion=0,crosstalk=0,motion=0")  # what is off is not traced
     first = pairs([image], 6, batch_size=1, degradation=microscope)
     for (lr, hr), (again, _) in zip(first, pairs([image], 6, batch_size=1, degradation=microscope), strict=True):
         np.testing.assert_array_equal(lr, again)
@@ -208,95 +202,3 @@ def test_random_degradations_are_new_in_every_pass_and_the_same_in_every_run():
 def test_patch_must_be_a_multiple_of_the_scale():
     with pytest.raises(ValueError, match="`patch_size` must be a multiple of `scale`. Received: 10 and 4. Use 8."):
         pairs(numbered(), 1, patch_size=10, scale=4)
-
-
-def test_survey_counts_and_hashes():
-    images = [spots(1, size=20), spots(2, size=30), spots(1, size=20)]
-    found = survey(dataset(images))
-    assert (len(found.ids), found.channels, found.smallest) == (3, 3, (20, 20, "image0"))
-    assert found.nbytes == 2 * 20 * 20 * 3 + 30 * 30 * 3
-    assert found.hashes[0] == found.hashes[2] != found.hashes[1]
-    assert int(found.images.cardinality()) == 3
-    assert found.fingerprint == survey(dataset(images[::-1])).fingerprint
-
-
-def test_survey_mixes_grey_with_colour_only():
-    assert survey(dataset([spots(1, channels=1), spots(2)])).channels == 3
-    assert common_channels(survey(dataset([spots(1, channels=1)])), survey(dataset([spots(2)]))) == 3
-    with pytest.raises(ValueError, match="a.tif has 1, b.tif has 4"):
-        survey(dataset([spots(1, channels=1), spots(2, channels=4)], names=["a.tif", "b.tif"]))
-
-
-def test_small_images_are_named():
-    with pytest.raises(ValueError, match="Received: image0 of 48x48. Remove it or use a `patch_size` of 48"):
-        check_patch(survey(dataset([spots(1)])), 96)
-
-
-def decoded(count=6, size=10, keys=()):
-    """Return a dataset whose images are made when they are read, and the list of the numbers of these."""
-    reads = []
-
-    def decode(k):
-        reads.append(int(k))
-        return spots(int(k), size=size + int(k))
-
-    def example(k):
-        image = tf.ensure_shape(tf.numpy_function(decode, [k], tf.uint8, stateful=False), (None, None, 3))
-        return {"id": tf.strings.as_string(k), "image": image} | {key: image[::2, ::2] for key in keys}
-
-    return tf.data.Dataset.range(count).map(example, num_parallel_calls=tf.data.AUTOTUNE), reads
-
-
-def test_images_that_fit_into_the_cache_are_decoded_once():
-    images, reads = decoded(keys=["lr", "mask"])
-    known = survey(images, cache_bytes=10**6)
-    assert sorted(reads) == [0, 1, 2, 3, 4, 5]
-    assert set(known.images.element_spec) == {"id", "image", "lr"}
-    kept = list(known.images.as_numpy_iterator())
-    assert [example["id"].decode() for example in kept] == known.ids == ["0", "1", "2", "3", "4", "5"]
-    for k, example in enumerate(kept):
-        np.testing.assert_array_equal(example["image"], spots(k, size=10 + k))
-        np.testing.assert_array_equal(example["lr"], spots(k, size=10 + k)[::2, ::2])
-    settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "seed": 0, "scale": 2}
-    for part in (Part(), Part(start=4, window=2)):
-        for _ in sr_pairs(known.images, **settings, part=part).take(8):
-            pass
-    assert len(reads) == 6
-
-
-def test_images_from_the_cache_make_the_same_pairs():
-    images, _ = decoded()
-    settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "seed": 0, "scale": 2}
-    cached, read = (
-        list(sr_pairs(survey(images, cache_bytes=size).images, **settings).take(6).as_numpy_iterator())
-        for size in (10**6, 0)
-    )
-    for (lr, hr), (expected_lr, expected_hr) in zip(cached, read, strict=True):
-        np.testing.assert_array_equal(lr, expected_lr)
-        np.testing.assert_array_equal(hr, expected_hr)
-
-
-def test_images_that_do_not_fit_are_surveyed_by_one_reading_and_not_kept():
-    images, reads = decoded()
-    size = sum(3 * (10 + k) ** 2 for k in range(6))
-    known = survey(images, cache_bytes=size - 1)
-    assert sorted(reads) == [0, 1, 2, 3, 4, 5]
-    assert sum(1 for _ in known.images) == 6
-    assert len(reads) == 12
-    assert known.nbytes == size
-    assert shuffle_window(known, size - 1) == 5
-
-
-def test_the_stream_holds_no_second_copy_of_images_in_memory():
-    known = survey(decoded(size=100)[0], cache_bytes=10**6)
-    stream = samples(known.images, RANGE, seed=0).take(12)
-    kept = {address(example) for example in known.images}
-    assert len(kept) == 6
-    assert {address(example) for _, example in stream} == kept
-
-
-def test_images_over_the_limit_are_shuffled_in_a_window():
-    found = survey(dataset([spots(k, size=10) for k in range(8)]))
-    assert shuffle_window(found, 8 * 300) is None
-    assert shuffle_window(found, 4 * 300) == 4
-    assert shuffle_window(found, 0) == 1

@@ -31,14 +31,14 @@ def seeds(number):
 
 
 def test_scores_by_hand():
-    found = scores(SingleLabel(3), MATRIX)
-    assert found["accuracy"] == pytest.approx(7 / 10)
-    np.testing.assert_allclose(found["precision"], [3 / 5, 4 / 5, 0])
-    np.testing.assert_allclose(found["recall"], [3 / 4, 4 / 6, 0])
+    scored = scores(SingleLabel(3), MATRIX)
+    assert scored["accuracy"] == pytest.approx(7 / 10)
+    np.testing.assert_allclose(scored["precision"], [3 / 5, 4 / 5, 0])
+    np.testing.assert_allclose(scored["recall"], [3 / 4, 4 / 6, 0])
     # The third class occurs nowhere and does not count.
     f1 = [2 * 3 / (4 + 5), 2 * 4 / (6 + 5)]
-    np.testing.assert_allclose(found["f1"], [*f1, 0])
-    assert found["macro_f1"] == pytest.approx(np.mean(f1))
+    np.testing.assert_allclose(scored["f1"], [*f1, 0])
+    assert scored["macro_f1"] == pytest.approx(np.mean(f1))
 
 
 def test_confusion_and_loss_of_a_known_network():
@@ -85,12 +85,12 @@ def multi_label_table():
 def test_multi_label_scores_by_hand():
     table, _ = multi_label_table()
     assert table.tolist() == [[[1, 1], [0, 2]], [[1, 0], [1, 2]], [[3, 1], [0, 0]], [[4, 0], [0, 0]]]
-    found = scores(MultiLabel(4), table)
-    np.testing.assert_allclose(found["precision"], [2 / 3, 1, 0, 0])
-    np.testing.assert_allclose(found["recall"], [1, 2 / 3, 0, 0])
-    np.testing.assert_allclose(found["f1"], [0.8, 0.8, 0, 0])
-    assert found["macro_f1"] == pytest.approx(1.6 / 3)
-    assert found["accuracy"] == pytest.approx(13 / 16)
+    scored = scores(MultiLabel(4), table)
+    np.testing.assert_allclose(scored["precision"], [2 / 3, 1, 0, 0])
+    np.testing.assert_allclose(scored["recall"], [1, 2 / 3, 0, 0])
+    np.testing.assert_allclose(scored["f1"], [0.8, 0.8, 0, 0])
+    assert scored["macro_f1"] == pytest.approx(1.6 / 3)
+    assert scored["accuracy"] == pytest.approx(13 / 16)
 
 
 def test_multi_label_scores_are_those_of_scikit_learn():

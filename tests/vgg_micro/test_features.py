@@ -189,7 +189,7 @@ def test_imagenet_reads_the_file_that_keras_applications_distributes(tmp_path):
     old, new = (features.imagenet(tmp_path / name) for name in ("notop.h5", "notop.weights.h5"))
     assert old.fingerprint == new.fingerprint
     (tmp_path / "damaged.h5").write_bytes((tmp_path / "notop.h5").read_bytes()[:5000])
-    with pytest.raises(ValueError, match="must hold those of VGG19.* Received: .*damaged.h5"):
+    with pytest.raises(ValueError, match="must name weights of VGG19.* Received: .*damaged.h5"):
         features.imagenet(tmp_path / "damaged.h5")
 
 
