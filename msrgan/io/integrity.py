@@ -23,7 +23,7 @@ def check(data: bytes) -> None:
     raise ValueError("damaged, truncated, or not a PNG, JPEG, BMP or TIFF file" if data else "empty file")
 
 
-def _check_png(data):
+def _check_png(data: bytes) -> None:
     """Follow the chunks to IEND; those that pixels need (first letter a capital) have the right checksums."""
     view, position, kind = memoryview(data), len(PNG), b""
     while kind != b"IEND":
@@ -34,7 +34,7 @@ def _check_png(data):
         position += 12 + length
 
 
-def _check_jpeg(data):
+def _check_jpeg(data: bytes) -> None:
     """Follow the markers to the end of the image; the scans have a bit or more for each block of 8x8 pixels."""
     position, scanned, blocks = 2, 0, 0
     while match := _MARKER.search(data, position):
@@ -55,7 +55,7 @@ def _check_jpeg(data):
         raise ValueError("truncated JPEG")
 
 
-def _check_bmp(data):
+def _check_bmp(data: bytes) -> None:
     """Compare the pixels that the header promises with the length of the file."""
     offset, header = struct.unpack_from("<II", data, 10)
     if header == 12:  # OS/2

@@ -52,7 +52,7 @@ def survey_folder(folder: str | os.PathLike) -> Survey:
         raise ValueError(f"Images are listed from a folder. Received: {folder}, a file")
     survey, masks = Survey([], {}, Counter()), []
 
-    def refused(error):
+    def refused(error: OSError) -> None:
         survey.unusable[Path(error.filename)] = error.strerror
 
     for parent, folders, files in os.walk(folder, onerror=refused):
@@ -89,7 +89,7 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
     return survey.images
 
 
-def _why_unusable(path):
+def _why_unusable(path: Path) -> str | None:
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -63,7 +63,7 @@ def decode(data: bytes, name: str | os.PathLike, *, axes: str | None = None) -> 
     return _decode(data, name, axes).pixels
 
 
-def _decode(data, name, axes):
+def _decode(data: bytes, name: str | os.PathLike, axes: str | None) -> Source:
     axes = None if axes is None else _axes.check(axes)
     try:
         source = tiff.decode(data, name, axes=axes) if data[:4] in tiff.MAGIC else _decode_opencv(data)
@@ -110,7 +110,7 @@ def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | Non
             temporary.write_bytes(_encode_opencv(path, image))
 
 
-def _encode_opencv(path, image):
+def _encode_opencv(path: Path, image: np.ndarray) -> memoryview:
     suffix = path.suffix.lower()
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
     try:
@@ -122,7 +122,7 @@ def _encode_opencv(path, image):
     return encoded.data
 
 
-def _decode_opencv(data):
+def _decode_opencv(data: bytes) -> Source:
     integrity.check(data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
@@ -169,7 +169,7 @@ def _reason(error: Exception) -> str:
 
 
 def content_hash(image: np.ndarray) -> str:
-    """Returns the SHA-256 (hex) of dtype, shape and pixels; the file format plays no part."""
+    """Return the SHA-256 (hex) of dtype, shape and pixels; the file format plays no part."""
     digest = hashlib.sha256(f"{image.dtype.name}{image.shape}".encode())
     digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()

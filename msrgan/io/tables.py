@@ -23,10 +23,10 @@ def rows(table: Path, columns: Sequence[str], *, errors: str = "strict") -> Iter
     try:
         with open(table, newline="", encoding="utf-8-sig", errors=errors) as file:
             reader = csv.DictReader(file, restval="")
-            found = reader.fieldnames or ()
-            if not set(columns) <= set(found):
+            header = reader.fieldnames or ()
+            if not set(columns) <= set(header):
                 raise ValueError(
-                    f"{table} must have the columns {' and '.join(columns)}. Received: {', '.join(found)}. "
+                    f"{table} must have the columns {' and '.join(columns)}. Received: {', '.join(header)}. "
                     "Save it as CSV, with commas."
                 )
             for row in reader:

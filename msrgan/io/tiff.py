@@ -69,7 +69,7 @@ class _Faults(logging.Handler):
         self._watchers = 0
         self._settings = None
 
-    def emit(self, record: logging.LogRecord):
+    def emit(self, record: logging.LogRecord) -> None:
         """Note an error of the thread that is decoding."""
         getattr(self._local, "messages", []).append(record.getMessage())
 
@@ -190,7 +190,7 @@ def _pixel_size(tif: tifffile.TiffFile) -> float | None:
     return size if 0 < size < math.inf else None
 
 
-def _stored_size(tif):
+def _stored_size(tif: tifffile.TiffFile) -> float:
     if tif.is_ome:
         pixels = _ome_pixels(tif)
         return float(pixels["PhysicalSizeX"]) * _MICROMETRES[pixels.get("PhysicalSizeXUnit", "µm")]

@@ -1,6 +1,7 @@
 import io as memory
 import itertools
 import logging
+import struct
 import threading
 
 import cv2
@@ -128,7 +129,17 @@ def test_ome_planes_of_other_files_are_missed():
             io.decode(data.replace(size.replace(b"2", b"1"), size), "a.tif")
 
 
-def test_an_error_that_is_only_logged_is_an_error():
+def test_a_page_that_should_follow_is_missed():
+    data = bytearray(encoded(PLANES[0], photometric="minisblack"))
+    np.testing.assert_array_equal(io.decode(bytes(data), "a.tif")[..., 0], PLANES[0])
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (tags,) = struct.unpack_from("<H", data, directory)
+    struct.pack_into("<I", data, directory + 2 + 12 * tags, len(data) + 100)
+    with pytest.raises(io.UnreadableImageError, match="damaged or truncated"):  # tifffile only logs it
+        io.decode(bytes(data), "a.tif")
+
+
+def test_errors_that_are_only_logged_are_seen_by_the_thread_that_decodes():
     logger = logging.getLogger("tifffile")
     seen = []
 

@@ -9,7 +9,7 @@ from msrgan.messages import import_tensorflow, report, say
 _OPTIONS = {"axes": "--axes"}
 
 
-def add_command(commands) -> None:
+def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to those of `msrgan`."""
     parser = commands.add_parser("upscale", help="enlarge image files", description=_upscale.__doc__)
     parser.add_argument("input", type=Path, metavar="IN", help="image file, or folder of any depth")
@@ -24,7 +24,7 @@ def add_command(commands) -> None:
     parser.set_defaults(run=_upscale)
 
 
-def _axes(text):
+def _axes(text: str) -> str:
     from msrgan.io.axes import check
 
     try:
@@ -33,7 +33,7 @@ def _axes(text):
         raise argparse.ArgumentTypeError(str(error).replace("`axes` ", "")) from None
 
 
-def _upscale(arguments):
+def _upscale(arguments: argparse.Namespace) -> int:
     """Enlarge PNG, JPEG, BMP and TIFF files, which keep format and bit depth; a folder is mirrored."""
     jobs, unusable = _jobs(arguments.input, arguments.output)
     import_tensorflow()
@@ -75,7 +75,7 @@ def _upscale_file(model, source: Path, target: Path, *, tiles, axes) -> bool:
     return True
 
 
-def _fail(error) -> int:
+def _fail(error: object) -> int:
     return report("msrgan", error, 1, _OPTIONS)
 
 
