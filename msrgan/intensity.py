@@ -6,11 +6,14 @@
 Nothing is clipped: what lies beyond becomes less than 0 or more than 1.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 PERCENTILES = (0.1, 99.9)
+_BLOCK = 1 << 18
+_SIGN = np.uint32(1 << 31)
 
 
 class Limits(NamedTuple):
@@ -61,26 +64,67 @@ def percentiles(image: np.ndarray, q: tuple[float, float] = PERCENTILES) -> Limi
     The second is always above the first: where the percentiles coincide (sparse spots on an even background)
     the minimum and maximum take their place, and a constant channel gets the range of one grey level.
     """
-    flat = image.reshape(-1, image.shape[-1])
-    quantiles = _integer_percentiles if image.dtype.kind == "u" else np.percentile
-    low, high = quantiles(flat, q, axis=0).astype(np.float32)
-    flat_channels = high <= low
-    low = np.where(flat_channels, flat.min(axis=0), low).astype(np.float32)
-    high = np.where(flat_channels, flat.max(axis=0), high).astype(np.float32)
+    channels = [image[..., c] for c in range(image.shape[-1])]
+    low, high = np.stack([_percentiles(channel, q) for channel in channels], axis=1).astype(np.float32)
+    for c in np.flatnonzero(high <= low):
+        low[c], high[c] = channels[c].min(), channels[c].max()
     high = np.where(high > low, high, low + np.maximum(1, 1e-6 * np.abs(low))).astype(np.float32)
     return Limits(low, high)
 
 
-def _integer_percentiles(flat, q, axis):
-    """Do what np.percentile does along axis 0, from histograms: many times faster."""
-    ranks = np.asarray(q) / 100 * (len(flat) - 1)
+def _percentiles(channel: np.ndarray, q: tuple[float, float]) -> np.ndarray:
+    """Do what np.percentile does, in memory that does not grow with the image: from histograms, block by block."""
+    ranks = np.asarray(q) / 100 * (channel.size - 1)
     below, above = np.floor(ranks), np.ceil(ranks)
-    columns = []
-    for channel in flat.T:
-        cumulative = np.bincount(channel).cumsum()
-        low, high = (np.searchsorted(cumulative, k, side="right") for k in (below, above))
-        columns.append(low + (ranks - below) * (high - low))
-    return np.stack(columns, axis=1)
+    order = _order_of_integers if channel.dtype in (np.uint8, np.uint16) else _order_of_floats
+    low, high = order(channel, np.stack([below, above])).astype(np.float64)
+    return low + (ranks - below) * (high - low)
+
+
+def _order_of_integers(channel: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return the values that have these ranks, from 0, among those of a channel of uint8 or uint16."""
+    counts = np.zeros(np.iinfo(channel.dtype).max + 1, np.int64)
+    for block in _blocks(channel, channel.dtype):
+        counts += np.bincount(block, minlength=len(counts))
+    return np.searchsorted(counts.cumsum(), ranks, side="right")
+
+
+def _order_of_floats(channel: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return the values that have these ranks, from 0, among those of a channel, as float32.
+
+    The bits of floats, read as whole numbers, have the order of the floats once those below zero are turned round. The
+    first pass counts their upper 16 bits, the second the lower 16 bits of those that share the upper ones of a result.
+    """
+    if channel.size <= _BLOCK:
+        return np.partition(channel.ravel(), ranks.ravel().astype(int))[ranks.astype(int)]
+    upper = np.zeros(1 << 16, np.int64)
+    for block in _blocks(channel, np.float32):
+        upper += np.bincount(_ordered(block) >> 16, minlength=len(upper))
+    cumulative = upper.cumsum()
+    bins = np.searchsorted(cumulative, ranks, side="right")
+    lower = {b: np.zeros(1 << 16, np.int64) for b in bins.ravel()}
+    for block in _blocks(channel, np.float32):
+        keys = _ordered(block)
+        for b, counts in lower.items():
+            counts += np.bincount(keys[keys >> 16 == b] & 0xFFFF, minlength=len(counts))
+    ranks = ranks - (cumulative - upper)[bins]
+    places = [
+        np.searchsorted(lower[b].cumsum(), rank, side="right") for b, rank in zip(bins.flat, ranks.flat, strict=True)
+    ]
+    keys = (bins.astype(np.uint32) << 16) | np.reshape(places, bins.shape).astype(np.uint32)
+    return np.where(keys >> 31, keys ^ _SIGN, ~keys).astype(np.uint32).view(np.float32)
+
+
+def _ordered(block: np.ndarray) -> np.ndarray:
+    """Return the bits of float32 numbers as uint32 with the same order."""
+    bits = block.view(np.uint32)
+    return np.where(bits >> 31, ~bits, bits ^ _SIGN)
+
+
+def _blocks(channel: np.ndarray, dtype: np.dtype | type) -> Iterable[np.ndarray]:
+    """Yield the pixels of a channel in pieces of one size, as a dtype; a piece is overwritten by the next."""
+    flags = ["external_loop", "buffered", "zerosize_ok"]
+    return np.nditer(channel, flags, op_dtypes=[dtype], casting="same_kind", order="K", buffersize=_BLOCK)
 
 
 def dtype_range(image: np.ndarray) -> Limits:

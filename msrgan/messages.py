@@ -164,8 +164,10 @@ def _terminable() -> Iterator[None]:
 
 
 def _print(line: str, stream: str) -> None:
-    """Print a line; a pipe whose reader is gone (`| head -1`) does not end the work."""
+    """Print a line; a pipe whose reader is gone (`| head -1`) does not end the work, nor a letter it cannot show."""
+    file = getattr(sys, stream)
+    encoding = file.encoding or "utf-8"
     try:
-        print(line, file=getattr(sys, stream), flush=True)
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
     except BrokenPipeError:
         setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115  for what follows

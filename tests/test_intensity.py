@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -79,12 +81,68 @@ def test_a_normalization_chooses_its_limits(rng):
     np.testing.assert_array_equal(Normalization().limits(image), intensity.percentiles(image))
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks so small that a small image takes the way of a large one."""
+    monkeypatch.setattr(intensity, "_BLOCK", 300)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("count", [1, 7, 1000, 4096])
-def test_percentiles_of_integers_are_numpys(dtype, count):
-    image = np.random.default_rng(count).integers(0, np.iinfo(dtype).max, (count, 1, 3)).astype(dtype)
-    image[..., 1] //= 4
-    expected = np.percentile(image, (0.1, 99.9), axis=(0, 1))
-    if count > 1:
-        np.testing.assert_allclose(intensity.percentiles(image), expected, rtol=1e-6)
-    np.testing.assert_allclose(intensity._integer_percentiles(image[:, 0], (0.1, 99.9), 0), expected, rtol=1e-6)
+def test_percentiles_of_integers_are_numpys(small_blocks, dtype, count):
+    channel = np.random.default_rng(count).integers(0, np.iinfo(dtype).max, (count, 1)).astype(dtype)
+    for q in ((0.1, 99.9), (0, 100), (25, 60)):
+        for pixels in (channel, channel // 4, channel[::-1], channel.reshape(1, -1)[:, ::2]):
+            np.testing.assert_allclose(intensity._percentiles(pixels, q), np.percentile(pixels, q), rtol=1e-12)
+
+
+def floats(kind, rng):
+    match kind:
+        case "around zero":
+            return rng.normal(0, 1, (40, 35))
+        case "negative":
+            return -1e3 * rng.random((40, 35))
+        case "huge range":
+            return rng.normal(0, 1, (40, 35)) * 10.0 ** rng.integers(-44, 38, (40, 35))
+        case "denormal":
+            return rng.integers(-9, 9, (40, 35)) * 1.4e-45
+        case "constant":
+            return np.full((40, 35), -3.7)
+        case "zeros":
+            return np.where(rng.random((40, 35)) < 0.5, 0.0, -0.0)
+        case "one bin":
+            return 1 + 1e-6 * rng.random((40, 35))
+        case "one pixel":
+            return np.array([[2.5]])
+        case "two pixels":
+            return np.array([[3.0, -1.0]])
+
+
+KINDS = ["around zero", "negative", "huge range", "denormal", "constant", "zeros", "one bin", "one pixel", "two pixels"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("block", [300, 1 << 18])
+def test_percentiles_of_floats_are_numpys(monkeypatch, rng, kind, block):
+    monkeypatch.setattr(intensity, "_BLOCK", block)
+    single = floats(kind, rng).astype(np.float32)
+    for channel in (single, single.T[::-1].astype(np.float64)):
+        for q in ((0.1, 99.9), (0, 100), (25, 50)):
+            expected = np.percentile(channel.astype(np.float64), q)
+            np.testing.assert_allclose(intensity._percentiles(channel, q), expected, rtol=1e-7, atol=0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_percentiles_take_memory_that_does_not_grow(monkeypatch, rng, dtype):
+    monkeypatch.setattr(intensity, "_BLOCK", 1 << 14)
+    peaks = []
+    for side in (160, 1024):
+        image = (200 * rng.random((side, side, 2))).astype(dtype)
+        tracemalloc.start()
+        limits = intensity.percentiles(image[:, ::-1])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        np.testing.assert_allclose(limits, np.percentile(image, (0.1, 99.9), axis=(0, 1)), rtol=1e-6)
+    # Histograms of 16 bits and a few blocks; the larger image has 40 times the pixels of the smaller one.
+    assert peaks[1] < 1.1 * peaks[0] + 20000
+    assert peaks[1] < 5e6

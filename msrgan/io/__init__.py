@@ -1,16 +1,18 @@
 """Images <-> files: an image is a numpy array (H, W, C), uint8, uint16 or float32, colours in the order RGB."""
 
-from msrgan.io.listing import list_images
-from msrgan.io.raster import SUFFIXES, UnreadableImageError, content_hash, decode, read, write
-from msrgan.io.tiff import read_pixel_size
+from msrgan.io.listing import list_images, survey_folder
+from msrgan.io.raster import SUFFIXES, content_hash, decode, open_image, read, write
+from msrgan.io.source import Source, UnreadableImageError
 
 __all__ = [
     "SUFFIXES",
+    "Source",
     "UnreadableImageError",
     "content_hash",
     "decode",
     "list_images",
+    "open_image",
     "read",
-    "read_pixel_size",
+    "survey_folder",
     "write",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary path to write a file to, and renames it to `path` when the block ends well.
+    """Give a temporary path to write a file to, and rename it to `path` when the block ends well.
 
     The parent folders of `path` are made. After an error `path` is as it was before.
     """
@@ -30,7 +30,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary folder to fill, and puts it in the place of `path` when the block ends well.
+    """Give a temporary folder to fill, and put it in the place of `path` when the block ends well.
 
     An existing folder is replaced: the caller decides beforehand whether it may be.
     """
@@ -57,7 +57,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writable_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Makes a folder if there is none, and finds out now, not after hours of work, whether it can be written.
+    """Make a folder if there is none, and find out now, not after hours of work, whether it can be written.
 
     Folders that it made and into which nothing was written are gone again when the block ends.
 
@@ -76,12 +76,12 @@ def writable_folder(path: str | os.PathLike) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _sync(path):
+def _sync(path: str | os.PathLike) -> None:
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 
 
-def _umask():
+def _umask() -> int:
     umask = os.umask(0)
     os.umask(umask)
     return umask

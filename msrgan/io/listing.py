@@ -1,19 +1,45 @@
 """What lies in folders."""
 
 import os
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from msrgan.io.raster import SUFFIXES
-from msrgan.messages import few
+from msrgan.messages import few, warn
 
 _MASK_FOLDERS = ("labels", "masks")
 
 
-def list_images(folder: str | os.PathLike) -> list[Path]:
-    """Lists the image files below a folder, at any depth, sorted.
+class Survey(NamedTuple):
+    """What lies below a folder, hidden files and label maps left out.
 
-    Hidden files are left out, and so is a `labels` or `masks` folder beside a folder `images` or `hr`:
-    label maps are not images.
+    Attributes:
+        images: the image files, sorted.
+        unusable: {path: reason} of what has the suffix of an image and cannot be read: links to nothing, names that
+            are not UTF-8, folders without permission.
+        others: {suffix: how many} of the files that are no images.
+    """
+
+    images: list[Path]
+    unusable: dict[Path, str]
+    others: Counter
+
+    def passed_over(self) -> str | None:
+        """Return a line on the files that are no images, None if there are none."""
+        if not self.others:
+            return None
+        count = self.others.total()
+        counts = sorted(self.others.items(), key=lambda item: (-item[1], item[0] or "~"))
+        suffixes = few([f"{n} {suffix or 'without suffix'}" for suffix, n in counts])
+        files = "1 file that is no image" if count == 1 else f"{count} files that are no images"
+        return f"passed over {files}: {suffixes}"
+
+
+def survey_folder(folder: str | os.PathLike) -> Survey:
+    """List what lies below a folder, at any depth.
+
+    Folders `labels` and `masks` below it hold label maps, which are not images; the folder itself may have that name.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -24,19 +50,57 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
         raise FileNotFoundError(f"{folder}: no such folder")
     if not folder.is_dir():
         raise ValueError(f"Images are listed from a folder. Received: {folder}, a file")
-    found = []
-    for parent, folders, files in os.walk(folder):
-        names = {name.lower() for name in folders}
-        skipped = _MASK_FOLDERS if {"images", "hr"} & names else ()
-        folders[:] = [f for f in folders if not f.startswith(".") and f.lower() not in skipped]
-        found += [Path(parent, f) for f in files if f.lower().endswith(SUFFIXES) and not f.startswith(".")]
-    if not found:
-        raise ValueError(f"{folder}: holds no images ({' '.join(SUFFIXES)})")
-    return sorted(found)
+    survey, masks = Survey([], {}, Counter()), []
+
+    def refused(error: OSError) -> None:
+        survey.unusable[Path(error.filename)] = error.strerror
+
+    for parent, folders, files in os.walk(folder, onerror=refused):
+        masks += [Path(parent, name) for name in folders if name.lower() in _MASK_FOLDERS]
+        folders[:] = [name for name in folders if not name.startswith(".") and name.lower() not in _MASK_FOLDERS]
+        for path in (Path(parent, name) for name in files if not name.startswith(".")):
+            if path.suffix.lower() not in SUFFIXES:
+                survey.others[path.suffix.lower()] += 1
+            elif reason := _why_unusable(path):
+                survey.unusable[path] = reason
+            else:
+                survey.images.append(path)
+    survey = survey._replace(images=sorted(survey.images), unusable=dict(sorted(survey.unusable.items())))
+    if not survey.images and not survey.unusable:
+        maps = f" but label maps in {few([str(path) for path in sorted(masks)])}. Name that folder" if masks else ""
+        raise ValueError(f"{folder}: holds no images ({' '.join(SUFFIXES)}){maps}")
+    return survey
+
+
+def list_images(folder: str | os.PathLike) -> list[Path]:
+    """List the image files below a folder, at any depth, sorted; see `survey_folder`.
+
+    What cannot be read for its name or its link is left out with a warning.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: it is not a folder, or holds no image.
+    """
+    survey = survey_folder(folder)
+    for path, reason in survey.unusable.items():
+        warn(f"skipped {path}: {reason}")
+    if not survey.images:
+        raise ValueError(f"{folder}: holds no images that can be read")
+    return survey.images
+
+
+def _why_unusable(path: Path) -> str | None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8. Rename it"
+    if path.is_file():
+        return None
+    return "a link to nothing" if path.is_symlink() else "no file"
 
 
 def contents(path: str | os.PathLike) -> str:
-    """Says what is at a path where something else was expected: nothing, a file, or a folder of which names."""
+    """Say what is at a path where something else was expected: nothing, a file, or a folder of which names."""
     path = Path(path)
     if not path.is_dir():
         return "a file" if path.exists() else "nothing"

@@ -12,9 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from msrgan.io import tiff
+from msrgan.io import axes as _axes
+from msrgan.io import integrity, tiff
 from msrgan.io.atomic import atomic
-from msrgan.io.tiff import read_pixel_size as read_pixel_size
+from msrgan.io.source import Source, UnreadableImageError
 
 _DTYPES = {
     ".png": ("uint8", "uint16"),
@@ -22,56 +23,75 @@ _DTYPES = {
     **dict.fromkeys((".tif", ".tiff"), ("uint8", "uint16", "float32")),
 }
 SUFFIXES = tuple(_DTYPES)
+_BLOCK = 1 << 20
 
 
-class UnreadableImageError(ValueError):
-    """A file that no image comes out of: damaged, truncated, a stack, NaN pixels; a set can be used without it."""
+def read(path: str | os.PathLike, *, axes: str | None = None) -> np.ndarray:
+    """Read the pixels of an image file, (H, W, C), uint8, uint16 or float32; see `open_image`."""
+    return open_image(path, axes=axes).pixels
 
 
-def read(path: str | os.PathLike) -> np.ndarray:
-    """Reads an image file (PNG, JPEG, BMP, TIFF) as stored: no rotation, no rescaling of its values.
+def open_image(path: str | os.PathLike, *, axes: str | None = None) -> Source:
+    """Read an image file (PNG, JPEG, BMP, TIFF) as stored: no rotation, no rescaling of its values.
 
     Alpha is dropped, three equal colour planes become one channel, palettes are applied, 1-bit images become
-    0 and 255, and wider integers become uint16 where their values allow it. The pages or planes of a TIFF are
-    channels when the file says so or when there are at most four of them and they are not called Z or T.
+    0 and 255, and wider integers become uint16 where their values allow it. The planes of a TIFF are channels when
+    the file or `axes` say so; planes of Z or T are a stack.
 
     Args:
         path: the file.
+        axes: what the dimensions of a TIFF of several planes are, in place of what it says itself: letters of C, Y, X,
+            Z and T in the order in which they are stored, as "CYX". Other files need none.
 
     Returns:
-        The image, (H, W, C), uint8, uint16 or float32.
+        The image, whether it is RGB, and its pixel size.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UnreadableImageError: the file is no image, is truncated, is a stack, or has pixels that are NaN, infinite or
-            wider than 16 bits.
+        ValueError: `axes` are none of an image.
+        UnreadableImageError: the file is no image, is damaged or truncated, is a stack, does not say what its planes
+            are, does not fit into memory, or has pixels that are NaN, infinite or wider than 16 bits.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such image file")
-    return decode(path.read_bytes(), path)
+    return _decode(path.read_bytes(), path, axes)
 
 
-def decode(data: bytes, name: str | os.PathLike) -> np.ndarray:
-    """Decodes the bytes of an image file like `read`; `name` stands in the error messages."""
+def decode(data: bytes, name: str | os.PathLike, *, axes: str | None = None) -> np.ndarray:
+    """Decode the bytes of an image file like `read`; `name` stands in the error messages."""
+    return _decode(data, name, axes).pixels
+
+
+def _decode(data: bytes, name: str | os.PathLike, axes: str | None) -> Source:
+    axes = None if axes is None else _axes.check(axes)
     try:
-        image = tiff.decode(data, fallback=_decode_opencv) if data[:4] in tiff.MAGIC else _decode_opencv(data)
+        source = tiff.decode(data, name, axes=axes) if data[:4] in tiff.MAGIC else _decode_opencv(data)
+    except UnreadableImageError:
+        raise
     except Exception as error:  # the decoders raise anything from struct.error to IndexError on damaged files
         raise UnreadableImageError(f"{name}: cannot be read as an image ({_reason(error)})") from error
     try:
-        return _tidy(image)
+        pixels = _tidy(source.pixels)
     except ValueError as error:
         raise UnreadableImageError(f"{name}: {error}") from None
+    except MemoryError:
+        raise UnreadableImageError(f"{name}: its {source.pixels.shape} pixels do not fit into memory") from None
+    if source.is_rgb and _is_grey(pixels):
+        return source._replace(pixels=np.ascontiguousarray(pixels[..., :1]), is_rgb=False)
+    return source._replace(pixels=pixels)
 
 
-def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | None = None) -> None:
-    """Writes an image, whole or not at all, in the format of the suffix and the dtype of the array.
+def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | None = None, rgb: bool = True) -> None:
+    """Write an image, whole or not at all, in the format of the suffix and the dtype of the array.
 
     Args:
         path: the file; folders are made as needed.
         image: (H, W, C) or (H, W), uint8, uint16 or float32. JPEG and BMP hold uint8, PNG uint8 and uint16,
             each with 1 or 3 channels; TIFF holds everything.
         pixel_size: side of a pixel in micrometres, recorded in a TIFF.
+        rgb: three channels are colours. Where they are not, a TIFF has one plane a channel; the other formats know
+            nothing but colours.
 
     Raises:
         ValueError: the format cannot hold the image.
@@ -85,30 +105,38 @@ def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | Non
         raise ValueError(f"{path}: this format holds no {image.dtype} image of shape {image.shape}. Use .tif")
     with atomic(path) as temporary:
         if is_tiff:
-            tiff.encode(temporary, image, pixel_size=pixel_size)
+            tiff.encode(temporary, image, pixel_size=pixel_size, rgb=rgb)
         else:
-            options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
-            _, encoded = cv2.imencode(suffix, image[..., ::-1] if image.shape[2] == 3 else image, options)
-            temporary.write_bytes(encoded.tobytes())
+            temporary.write_bytes(_encode_opencv(path, image))
 
 
-def _decode_opencv(data: bytes) -> np.ndarray:
-    # OpenCV 4 fills the missing part of a truncated JPEG with grey and calls that a success.
-    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-        raise ValueError("truncated JPEG")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+def _encode_opencv(path: Path, image: np.ndarray) -> memoryview:
+    suffix = path.suffix.lower()
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
+    try:
+        done, encoded = cv2.imencode(suffix, image[..., ::-1] if image.shape[2] == 3 else image, options)
+    except cv2.error:  # a JPEG has 65500 pixels a side at most
+        done = False
+    if not done:
+        raise ValueError(f"{path}: this format holds no image of shape {image.shape}. Use .tif")
+    return encoded.data
+
+
+def _decode_opencv(data: bytes) -> Source:
+    integrity.check(data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ValueError("damaged, truncated, or not a PNG, JPEG, BMP or TIFF file" if data else "empty file")
+        raise ValueError("damaged or truncated")
     image = np.atleast_3d(image)
-    return image[..., 2::-1] if image.shape[2] >= 3 else image
+    return Source(image[..., 2::-1], is_rgb=True) if image.shape[2] >= 3 else Source(image, is_rgb=False)
 
 
 def _tidy(image: np.ndarray) -> np.ndarray:
-    """Brings decoded pixels to one of the three dtypes, and three equal planes to one."""
+    """Bring decoded pixels to one of the three dtypes."""
     if image.size == 0:
         raise ValueError("holds no pixels")
     if image.dtype == bool:
-        image = image.astype(np.uint8) * np.uint8(255)
+        image = image.view(np.uint8) * np.uint8(255)
     elif image.dtype.kind == "f":
         with np.errstate(over="ignore"):
             image = image.astype(np.float32)
@@ -124,17 +152,24 @@ def _tidy(image: np.ndarray) -> np.ndarray:
         image = image.astype(np.uint16)
     elif image.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels are integers or floats. Received: {image.dtype}")
-    if image.shape[2] == 3 and (image[..., :1] == image[..., 1:]).all():
-        image = image[..., :1]
     return np.ascontiguousarray(image, image.dtype.newbyteorder("="))
 
 
+def _is_grey(image: np.ndarray) -> bool:
+    """Tell whether three planes are equal, in blocks of rows: a mask of a whole slide would take its memory again."""
+    rows = max(1, _BLOCK // image.shape[1])
+    blocks = (image[top : top + rows] for top in range(0, len(image), rows))
+    return all(bool((block[..., :1] == block[..., 1:]).all()) for block in blocks)
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == cv2.Error.StsNoMem:
+        return "its pixels do not fit into memory"
     return " ".join(str(error).split()) if isinstance(error, ValueError) else "damaged or truncated"
 
 
 def content_hash(image: np.ndarray) -> str:
-    """Returns the SHA-256 (hex) of dtype, shape and pixels; the file format plays no part."""
+    """Return the SHA-256 (hex) of dtype, shape and pixels; the file format plays no part."""
     digest = hashlib.sha256(f"{image.dtype.name}{image.shape}".encode())
     digest.update(np.ascontiguousarray(image))
     return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Enlarge an image that lies in memory, tile by tile."""
 
+import numbers
 import os
 
 import numpy as np
@@ -12,7 +13,7 @@ from msrgan.upscaling import tiling
 def upscale(
     model: Upscaler | str | os.PathLike, image: np.ndarray, *, tile: int = 256, overlap: int | None = None
 ) -> np.ndarray:
-    """Enlarges an image of any size, tile by tile.
+    """Enlarge an image of any size, tile by tile.
 
     Intensities are normalised by the limits of the whole image (`intensity.Normalization`), and the result is brought
     back to the units and the dtype of the image: integers are rounded and clipped, floats are neither.
@@ -53,10 +54,10 @@ def upscale(
     if model.channels not in (None, 1):
         to_channels(pixels, model.channels)  # tells what is wrong before any work
     overlap = model.radius if overlap is None else overlap
-    if overlap < model.radius:
+    if not _is_whole_number(overlap) or overlap < model.radius:
         raise ValueError(f"overlap must be {model.radius} or more, the reach of the model. Received: {overlap}")
-    if tile < 1:
-        raise ValueError(f"tile must be 1 or more. Received: tile={tile}")
+    if not _is_whole_number(tile) or tile < 1:
+        raise ValueError(f"tile must be a whole number of 1 or more. Received: tile={tile}")
 
     limits = model.normalization.limits(pixels)
     height, width, channels = pixels.shape
@@ -73,8 +74,12 @@ def upscale(
     return out[..., 0] if image.ndim == 2 else out
 
 
+def _is_whole_number(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _enlarge(model: Upscaler, x: np.ndarray) -> np.ndarray:
-    """Applies a model to one normalised image (H, W, C) by the channel rules of `upscale`."""
+    """Apply a model to one normalised image (H, W, C) by the channel rules of `upscale`."""
     channels = x.shape[-1]
     if model.channels == 1 and channels > 1:
         return np.moveaxis(model(np.moveaxis(x, -1, 0)[..., None])[..., 0], 0, -1)

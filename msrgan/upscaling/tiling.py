@@ -27,7 +27,7 @@ class Tile(NamedTuple):
 
 
 def tiles(height: int, width: int, *, tile: int, overlap: int) -> Iterator[Tile]:
-    """Covers an image with windows of one shape, as few as can be; their kept parts partition it.
+    """Cover an image with windows of one shape, as few as can be; their kept parts partition it.
 
     A kept part has `overlap` or more pixels of its window on each side, except where the window ends with the
     image: there the network must see the border as it would in the whole image. So the result of a network
@@ -46,7 +46,7 @@ def tiles(height: int, width: int, *, tile: int, overlap: int) -> Iterator[Tile]
 
 
 def _spans(size: int, tile: int, overlap: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yields (window, kept) spans along one axis: windows evenly spread, cut midway where two overlap."""
+    """Yield (window, kept) spans along one axis: windows evenly spread, cut midway where two overlap."""
     count = max(1, -(-(size - 2 * overlap) // tile))
     step = -(-(size - 2 * overlap) // count)
     window = min(size, step + 2 * overlap)

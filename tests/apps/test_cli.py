@@ -1,4 +1,3 @@
-import os
 import re
 import subprocess
 import sys
@@ -6,7 +5,6 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 import msrgan
 from msrgan import io
@@ -25,109 +23,6 @@ def folder(tmp_path):
 
 def lines(capsys):
     return capsys.readouterr().err.strip().splitlines()
-
-
-def test_a_folder_is_mirrored(folder, tmp_path):
-    assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "bicubic"]) == 0
-    found = io.list_images(tmp_path / "out")
-    assert [str(path.relative_to(tmp_path / "out")) for path in found] == [
-        "a.png",
-        "plate/b.TIF",
-        "plate/c.jpg",
-    ]
-    for path in found:
-        source = io.read(folder / path.relative_to(tmp_path / "out"))
-        enlarged = io.read(path)
-        assert enlarged.dtype == source.dtype
-        assert enlarged.shape == (4 * source.shape[0], 4 * source.shape[1], source.shape[2])
-    np.testing.assert_array_equal(
-        io.read(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", io.read(folder / "a.png"))
-    )
-    assert io.read_pixel_size(tmp_path / "out" / "plate" / "b.TIF") == pytest.approx(0.125)
-
-
-def test_the_output_is_a_file_or_a_folder(folder, tmp_path):
-    for out, written in (("new.tif", "new.tif"), ("new", "new/a.png"), ("new", "new/a.png")):
-        arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / out), "--model", "nearest"]
-        assert cli.main(arguments) == 0
-        np.testing.assert_array_equal(io.read(tmp_path / written), io.read(folder / "a.png").repeat(4, 0).repeat(4, 1))
-
-
-def test_interpolation_has_a_scale(folder, tmp_path):
-    arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path), "--model", "bicubic", "--scale", "2"]
-    assert cli.main(arguments) == 0
-    assert io.read(tmp_path / "a.png").shape[0] == 2 * io.read(folder / "a.png").shape[0]
-
-
-def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
-    (folder / "bad.png").write_bytes((folder / "a.png").read_bytes()[:300])
-    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(folder / "nan.tif")
-    out = tmp_path / "out"
-    assert cli.main(["upscale", str(folder), "-o", str(out), "--model", "bicubic"]) == 1
-    first, second, last = lines(capsys)
-    assert "bad.png: cannot be read as an image (damaged, truncated, or" in first
-    assert "nan.tif: pixels must be finite. Received: 64 NaN" in second
-    assert last == "msrgan: error: 2 of 5 files could not be upscaled"
-    assert len(io.list_images(out)) == 3
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["IN/none.png", "-o", "OUT"], "none.png: no such file or folder"),
-        (["IN", "-o", "OUT", "--model", "IN/none"], "none: there is no exported model. Found: nothing"),
-        (["IN", "-o", "OUT", "--model", "IN"], "there is no exported model. Found: a folder of a.png, plate"),
-        (["IN", "-o", "IN/out"], "must lie outside the input folder"),
-        (["IN", "-o", "IN"], "must lie outside the input folder"),
-        (["IN", "-o", "IN/a.png"], "must lie outside the input folder"),
-        (["IN/a.png", "-o", "IN"], "must not replace the input"),
-        (["IN/a.png", "-o", "IN/a.png"], "must not replace the input"),
-        (["IN", "-o", "OUT", "--overlap", "1"], "error: overlap must be 2 or more"),
-    ],
-)
-def test_upscale_errors(folder, tmp_path, capsys, arguments, message):
-    before = (folder / "a.png").read_bytes()
-    model = [] if "--model" in arguments else ["--model", "bicubic"]
-    arguments = [a.replace("IN", str(folder)).replace("OUT", str(tmp_path / "out")) for a in arguments]
-    assert cli.main(["upscale", *arguments, *model]) == 2
-    (line,) = lines(capsys)
-    assert line.startswith("msrgan: error: ")
-    assert message in line
-    assert not (tmp_path / "out").exists()
-    assert (folder / "a.png").read_bytes() == before
-
-
-def test_an_empty_folder_is_an_error(tmp_path, capsys):
-    assert cli.main(["upscale", str(tmp_path), "-o", str(tmp_path.parent / "x"), "--model", "bicubic"]) == 2
-    assert "holds no images" in lines(capsys)[0]
-
-
-def test_an_output_that_cannot_be_written_is_an_error(folder, tmp_path, capsys):
-    (tmp_path / "file").touch()
-    arguments = [
-        "upscale",
-        str(folder / "a.png"),
-        "-o",
-        str(tmp_path / "file" / "x.png"),
-        "--model",
-        "nearest",
-    ]
-    assert cli.main(arguments) == 2
-    assert lines(capsys) == [f"msrgan: error: {tmp_path / 'file'}: File exists"]
-
-
-def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device", "x.png")
-
-    monkeypatch.setattr(io, "write", full)
-    assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]) == 1
-    assert lines(capsys)[0] == "msrgan: error: x.png: No space left on device"
-
-
-def test_a_tile_may_be_small(folder, tmp_path):
-    arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / "x.png"), "--model", "bicubic"]
-    assert cli.main([*arguments, "--tile", "7"]) == 0
 
 
 def test_command_turns_errors_of_the_user_into_one_line(capsys):
@@ -240,15 +135,3 @@ def test_public_names_are_there():
         assert callable(getattr(msrgan, name))
     with pytest.raises(AttributeError, match="nothing"):
         _ = msrgan.nothing
-
-
-def test_the_installed_command_is_quiet(folder, tmp_path):
-    script = "import sys; from msrgan.apps.cli import main; sys.exit(main(sys.argv[1:]))"
-    (folder / "bad.bmp").write_bytes(b"BM half a file")
-    arguments = ["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]
-    env = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=env)
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 2
-    assert "bad.bmp" in done.stderr.splitlines()[0]
-    assert len(done.stdout.splitlines()) == 3

@@ -1,7 +1,4 @@
-import contextlib
 import hashlib
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -10,7 +7,6 @@ import tifffile
 from PIL import Image
 
 from msrgan import io
-from msrgan.io.atomic import atomic, atomic_folder, writable_folder
 
 
 @pytest.fixture
@@ -131,43 +127,6 @@ def test_pixels_that_cannot_be_used_are_an_error(tmp_path, values, message):
         io.read(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize(
-    ("shape", "options", "channels"),
-    [
-        ((3, 16, 17), {"metadata": {"axes": "CYX"}}, 3),
-        ((6, 16, 17), {"metadata": {"axes": "CYX"}}, 6),
-        ((6, 16, 17), {"imagej": True, "metadata": {"axes": "CYX"}}, 6),
-        ((4, 16, 17), {}, 4),
-        ((1, 16, 17), {"metadata": {"axes": "ZYX"}}, 1),
-        ((7, 16, 17), {}, None),
-        ((3, 16, 17), {"metadata": {"axes": "ZYX"}}, None),
-        ((2, 3, 16, 17), {"imagej": True, "metadata": {"axes": "TCYX"}}, None),
-    ],
-)
-def test_planes_are_channels_or_a_stack(tmp_path, rng, shape, options, channels):
-    planes = rng.integers(0, 65536, shape, dtype=np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="minisblack", **options)
-    if channels is None:
-        with pytest.raises(ValueError, match="this stack has"):
-            io.read(tmp_path / "a.tif")
-    else:
-        np.testing.assert_array_equal(io.read(tmp_path / "a.tif"), np.moveaxis(planes, 0, -1))
-
-
-def test_compressed_tiff_is_read_without_imagecodecs(tmp_path, rng):
-    colour = pixels(rng, "uint8")
-    Image.fromarray(colour).save(tmp_path / "lzw.tif", compression="tiff_lzw")
-    tifffile.imwrite(tmp_path / "deflate.tif", colour, compression="deflate", predictor=True)
-    script = (
-        "import sys; sys.modules['imagecodecs'] = None\n"
-        "from msrgan import io\n"
-        "for path in sys.argv[1:]: print(io.content_hash(io.read(path)))"
-    )
-    paths = [str(tmp_path / "lzw.tif"), str(tmp_path / "deflate.tif")]
-    done = subprocess.run([sys.executable, "-c", script, *paths], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [io.content_hash(colour)] * 2
-
-
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif"])
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
 def test_unreadable_files_are_named(tmp_path, rng, name, damage):
@@ -178,54 +137,9 @@ def test_unreadable_files_are_named(tmp_path, rng, name, damage):
         io.read(tmp_path / name)
 
 
-def test_a_truncated_jpeg_is_no_image(tmp_path):
-    io.write(tmp_path / "a.jpg", np.tile(np.arange(128, dtype=np.uint8), (128, 1)))
-    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-20])
-    with pytest.raises(io.UnreadableImageError, match="truncated JPEG"):
-        io.read(tmp_path / "a.jpg")
-
-
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.png"):
         io.read(tmp_path / "nothing.png")
-
-
-def test_list_images_skips_masks_beside_images(tmp_path):
-    kept = ["b.TIF", "set/images/1.png", "set/images/2.Jpeg", "labels/is a class.png"]
-    left_out = ["set/labels/1.png", "set/masks/deep/1.png", "notes.txt", ".hidden.png", ".cache/1.png"]
-    for name in kept + left_out:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert io.list_images(tmp_path) == sorted(tmp_path / name for name in kept)
-
-
-def test_list_images_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such folder"):
-        io.list_images(tmp_path / "missing")
-    with pytest.raises(ValueError, match="holds no images"):
-        io.list_images(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="a file"):
-        io.list_images(tmp_path / "file")
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3])
-def test_pixel_size_round_trip(tmp_path, channels):
-    io.write(tmp_path / "a.tif", np.zeros((8, 8, channels), np.uint16), pixel_size=0.1625)
-    assert io.read_pixel_size(tmp_path / "a.tif") == pytest.approx(0.1625, rel=1e-5)
-    io.write(tmp_path / "b.tif", np.zeros((8, 8, channels), np.uint16))
-    assert io.read_pixel_size(tmp_path / "b.tif") is None
-
-
-def test_pixel_size_of_other_software(tmp_path):
-    plane = np.zeros((8, 8), np.uint16)
-    ome = {"axes": "YX", "PhysicalSizeX": 65.0, "PhysicalSizeXUnit": "nm"}
-    tifffile.imwrite(tmp_path / "a.ome.tif", plane, metadata=ome)
-    assert io.read_pixel_size(tmp_path / "a.ome.tif") == pytest.approx(0.065)
-    tifffile.imwrite(tmp_path / "b.tif", plane, resolution=(25400 / 2, 25400 / 2), resolutionunit="INCH")
-    assert io.read_pixel_size(tmp_path / "b.tif") == pytest.approx(2)
-    Image.fromarray(plane).save(tmp_path / "c.png")
-    assert io.read_pixel_size(tmp_path / "c.png") is None
 
 
 def test_content_hash_is_of_dtype_shape_and_pixels():
@@ -234,49 +148,6 @@ def test_content_hash_is_of_dtype_shape_and_pixels():
     others = [image.reshape(3, 2, 2), image.astype(np.uint16), image + np.uint8(1)]
     assert len({io.content_hash(x) for x in [image, *others]}) == 4
     assert io.content_hash(image[:, ::-1]) == io.content_hash(image[:, ::-1].copy())
-
-
-def test_atomic_leaves_the_old_file_after_an_error(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    assert path.read_text() == "old"
-    with atomic(path) as temporary:
-        temporary.write_text("new")
-    assert path.read_text() == "new"
-
-
-def test_atomic_folder_replaces_or_leaves(tmp_path):
-    folder = tmp_path / "model"
-    for text in ("old", "new"):
-        with atomic_folder(folder) as temporary:
-            (temporary / text).write_text(text)
-    assert [p.name for p in folder.iterdir()] == ["new"]
-    with pytest.raises(RuntimeError), atomic_folder(folder) as temporary:
-        raise RuntimeError
-    assert [p.name for p in folder.iterdir()] == ["new"]
-    assert [p.name for p in tmp_path.iterdir()] == ["model"]
-
-
-def test_a_folder_into_which_nothing_was_written_is_gone(tmp_path):
-    deep = tmp_path / "there" / "a" / "b"
-    (tmp_path / "there").mkdir()
-    for fails in (False, True):
-        with contextlib.suppress(RuntimeError), writable_folder(deep):
-            assert deep.is_dir()
-            if fails:
-                raise RuntimeError
-        assert [path.name for path in tmp_path.iterdir()] == ["there"]
-        assert not list((tmp_path / "there").iterdir())
-    with pytest.raises(RuntimeError), writable_folder(deep) as folder:
-        (folder / "half.txt").touch()
-        raise RuntimeError
-    assert (deep / "half.txt").exists()
-    with pytest.raises(OSError, match="half.txt"), writable_folder(deep / "half.txt" / "c"):
-        pass
 
 
 def test_opencv_reads_what_is_written(tmp_path, rng):

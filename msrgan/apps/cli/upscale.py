@@ -1,13 +1,15 @@
 """`msrgan upscale`: enlarge image files."""
 
-from collections.abc import Iterator
+import argparse
 from pathlib import Path
 
 from msrgan.apps.cli.arguments import count, positive, whole
-from msrgan.messages import import_tensorflow, report
+from msrgan.messages import import_tensorflow, report, say
+
+_OPTIONS = {"axes": "--axes"}
 
 
-def add_command(commands) -> None:
+def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to those of `msrgan`."""
     parser = commands.add_parser("upscale", help="enlarge image files", description=_upscale.__doc__)
     parser.add_argument("input", type=Path, metavar="IN", help="image file, or folder of any depth")
@@ -16,12 +18,24 @@ def add_command(commands) -> None:
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
     parser.add_argument("--tile", type=positive, default=256, help="input pixels a side done at once (default: 256)")
     parser.add_argument("--overlap", type=count, help="context of a tile (default: what the model needs)")
+    parser.add_argument(
+        "--axes", type=_axes, help="what the planes of a TIFF are where it does not say so: CYX for channels"
+    )
     parser.set_defaults(run=_upscale)
 
 
-def _upscale(arguments):
+def _axes(text: str) -> str:
+    from msrgan.io.axes import check
+
+    try:
+        return check(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).replace("`axes` ", "")) from None
+
+
+def _upscale(arguments: argparse.Namespace) -> int:
     """Enlarge PNG, JPEG, BMP and TIFF files, which keep format and bit depth; a folder is mirrored."""
-    jobs = list(_jobs(arguments.input, arguments.output))
+    jobs, unusable = _jobs(arguments.input, arguments.output)
     import_tensorflow()
     import numpy as np
 
@@ -33,31 +47,40 @@ def _upscale(arguments):
     # An option that does not suit the model is told once, before the first file.
     upscaling.upscale(model, np.zeros((1, 1, model.channels or 1), np.uint8), **tiles)
     with writable_folder(arguments.output if arguments.input.is_dir() else jobs[0][1].parent):
-        return _upscale_files(model, jobs, tiles)
-
-
-def _upscale_files(model, jobs, tiles):
-    from msrgan import io, upscaling
-
-    failed = 0
-    for source, target in jobs:
-        try:
-            enlarged = upscaling.upscale(model, io.read(source), **tiles)
-            size = io.read_pixel_size(source)
-            io.write(target, enlarged, pixel_size=size and size / model.scale)
-        except (ValueError, OSError) as error:
-            failed += 1
-            named = isinstance(error, OSError) or str(source) in str(error)
-            report("msrgan", error if named else f"{source}: {error}", 1)
-            continue
-        print(f"{source} -> {target} ({enlarged.shape[1]}x{enlarged.shape[0]})")
-    if failed and len(jobs) > 1:
-        report("msrgan", f"{failed} of {len(jobs)} files could not be upscaled", 1)
+        failed = [path for path, reason in unusable.items() if _fail(f"{path}: {reason}")]
+        failed += [job[0] for job in jobs if not _upscale_file(model, *job, tiles=tiles, axes=arguments.axes)]
+    files = len(jobs) + len(unusable)
+    if failed and files > 1:
+        _fail(f"{len(failed)} of {files} files could not be upscaled")
     return 1 if failed else 0
 
 
-def _jobs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Yields pairs of a file to read and the file to write."""
+def _upscale_file(model, source: Path, target: Path, *, tiles, axes) -> bool:
+    """Enlarge a file; what is wrong with it becomes one line. Return whether it was done."""
+    from tensorflow.errors import ResourceExhaustedError
+
+    from msrgan import io, upscaling
+
+    try:
+        image = io.open_image(source, axes=axes)
+        enlarged = upscaling.upscale(model, image.pixels, **tiles)
+        size = image.pixel_size and image.pixel_size / model.scale
+        io.write(target, enlarged, pixel_size=size, rgb=image.is_rgb)
+    except (MemoryError, ResourceExhaustedError):
+        return not _fail(f"{source}: does not fit into memory, or its enlargement does not. Enlarge parts of it")
+    except (ValueError, OSError) as error:
+        named = isinstance(error, OSError) or str(source) in str(error)
+        return not _fail(error if named else f"{source}: {error}")
+    say(f"{source} -> {target} ({enlarged.shape[1]}x{enlarged.shape[0]})")
+    return True
+
+
+def _fail(error: object) -> int:
+    return report("msrgan", error, 1, _OPTIONS)
+
+
+def _jobs(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], dict[Path, str]]:
+    """Return pairs of a file to read and the file to write, and {path: reason} of what cannot be read."""
     from msrgan import io
 
     if not source.is_dir():
@@ -67,11 +90,12 @@ def _jobs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
             target = target / source.name
         if target.resolve() == source.resolve():
             raise ValueError(f"The output must not replace the input. Received: {target}")
-        yield source, target
-        return
+        return [(source, target)], {}
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"The output folder must lie outside the input folder. Received: {target}")
     if target.is_file():
         raise ValueError(f"The output of a folder is a folder. Received: {target}, a file")
-    for path in io.list_images(source):
-        yield path, target / path.relative_to(source)
+    survey = io.survey_folder(source)
+    if line := survey.passed_over():
+        say(line)
+    return [(path, target / path.relative_to(source)) for path in survey.images], survey.unusable

@@ -1,0 +1,320 @@
+import io as memory
+import itertools
+import logging
+import struct
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from msrgan import io
+from msrgan.io import tiff
+
+PLANES = np.random.default_rng(7).integers(0, 65536, (6, 16, 17), dtype=np.uint16)
+IMAGEJ = {"imagej": True, "metadata": {"axes": "CYX"}}
+OME = {"ome": True, "metadata": {"axes": "CYX"}}
+LOSSY = ("jpeg", "webp", "jpegxl")
+CODECS = (None, "lzw", "packbits", "deflate", "jpeg", "jpeg2000", "jpegxl", "zstd", "webp", "lerc")
+FORMS = {
+    "strips": {"photometric": "rgb", "rowsperstrip": 8},
+    "tiles": {"photometric": "rgb", "tile": (16, 16)},
+    "planar": {"photometric": "rgb", "planarconfig": "separate"},
+    "imagej": {"photometric": "minisblack", **IMAGEJ},
+    "ome": {"photometric": "minisblack", "rowsperstrip": 8, **OME},
+    "shaped": {"photometric": "minisblack", "metadata": {"axes": "CYX"}},
+}
+
+
+def encoded(pixels, **options):
+    file = memory.BytesIO()
+    tifffile.imwrite(file, pixels, **{"metadata": None, **options})
+    return file.getvalue()
+
+
+def colour():
+    """A smooth image (24, 20, 3)."""
+    noise = np.random.default_rng(3).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    return cv2.GaussianBlur(noise, (5, 5), 1.5)
+
+
+def of(codec, form):
+    """The bytes of a TIFF of `colour`."""
+    image = colour() if form in ("strips", "tiles") else np.moveaxis(colour(), -1, 0)
+    return encoded(image, compression=codec, **FORMS[form])
+
+
+@pytest.mark.parametrize(("codec", "form"), [c for c in itertools.product(CODECS, FORMS) if c[0] != "webp"])
+def test_a_truncated_tiff_is_an_error_or_has_its_pixels(codec, form):
+    data = of(codec, form)
+    whole = io.decode(data, "a.tif")
+    if codec in LOSSY:
+        assert np.abs(whole.astype(int) - colour()).mean() < 12
+    else:
+        np.testing.assert_array_equal(whole, colour())
+    errors = 0
+    for length in [len(data) * k // 10 for k in range(10)] + [len(data) - 1]:
+        try:
+            image = io.decode(data[:length], "a.tif")
+        except io.UnreadableImageError as error:
+            assert "a.tif: cannot be read as an image (" in str(error)  # noqa: PT017
+            errors += 1
+        else:
+            np.testing.assert_array_equal(image, whole)
+    assert errors >= 4
+
+
+@pytest.mark.parametrize("form", ["strips", "tiles"])
+def test_a_truncated_webp_tiff_is_an_error(form):
+    data = of("webp", form)
+    assert np.abs(io.decode(data, "a.tif").astype(int) - colour()).mean() < 12
+    for k in range(10):
+        with pytest.raises(io.UnreadableImageError):
+            io.decode(data[: len(data) * k // 10], "a.tif")
+
+
+@pytest.mark.parametrize("codec", ["lzw", "packbits"])
+def test_a_strip_that_ends_early_is_an_error(codec):
+    image = np.repeat(np.arange(60, dtype=np.uint8), 40).reshape(60, 40)
+    data = bytearray(encoded(image, compression=codec, rowsperstrip=60))
+    with tifffile.TiffFile(memory.BytesIO(data)) as file:
+        start, length = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+        count = file.pages[0].tags["StripByteCounts"]
+    np.testing.assert_array_equal(io.decode(bytes(data), "a.tif")[..., 0], image)
+    position = count.valueoffset
+    data[position : position + 4] = (length * 2 // 3).to_bytes(4, "little")
+    assert start + length <= len(data)
+    with pytest.raises(io.UnreadableImageError, match="corrupted strip"):
+        io.decode(bytes(data), "a.tif")
+
+
+@pytest.mark.parametrize("level", [logging.WARNING, logging.CRITICAL])
+@pytest.mark.parametrize("metadata", [{"axes": "CYX"}, {"axes": "CYX", "unit": "um"}])
+def test_a_cut_imagej_tiff_is_no_image_of_one_channel(level, metadata, capsys):
+    logger = logging.getLogger("tifffile")
+    before = logger.level
+    data = encoded(PLANES[:3], imagej=True, metadata=metadata)
+    logger.setLevel(level)
+    try:
+        np.testing.assert_array_equal(io.decode(data, "a.tif"), np.moveaxis(PLANES[:3], 0, -1))
+        with tifffile.TiffFile(memory.BytesIO(data)) as file:
+            start = file.pages[0].dataoffsets[0]
+        for planes in (1, 2, 2.5):
+            length = start + int(planes * PLANES[0].nbytes)
+            with pytest.raises(io.UnreadableImageError, match="damaged or truncated"):
+                io.decode(data[:length], "a.tif")
+        assert (logger.level, logger.propagate, logger.handlers) == (level, True, [])
+    finally:
+        logger.setLevel(before)
+    assert capsys.readouterr().err == ""
+
+
+def test_planes_are_counted_against_the_metadata():
+    for options in (IMAGEJ, OME):
+        data = encoded(PLANES[:3], photometric="minisblack", **options)
+        for old, new in ((b"channels=3", b"channels=4"), (b"images=3", b"images=4"), (b'SizeC="3"', b'SizeC="4"')):
+            if old in data:
+                with pytest.raises(io.UnreadableImageError, match="damaged or truncated"):
+                    io.decode(data.replace(old, new), "a.tif")
+
+
+def test_ome_planes_of_other_files_are_missed():
+    data = encoded(PLANES[:1], photometric="minisblack", **OME)
+    assert io.decode(data, "a.tif").shape == (16, 17, 1)
+    # As in a set of one file a channel.
+    for size in (b'SizeC="2"', b'SizeZ="2"', b'SizeT="2"'):
+        with pytest.raises(io.UnreadableImageError):
+            io.decode(data.replace(size.replace(b"2", b"1"), size), "a.tif")
+
+
+def test_a_page_that_should_follow_is_missed():
+    data = bytearray(encoded(PLANES[0], photometric="minisblack"))
+    np.testing.assert_array_equal(io.decode(bytes(data), "a.tif")[..., 0], PLANES[0])
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (tags,) = struct.unpack_from("<H", data, directory)
+    struct.pack_into("<I", data, directory + 2 + 12 * tags, len(data) + 100)
+    with pytest.raises(io.UnreadableImageError, match="damaged or truncated"):  # tifffile only logs it
+        io.decode(bytes(data), "a.tif")
+
+
+def test_errors_that_are_only_logged_are_seen_by_the_thread_that_decodes():
+    logger = logging.getLogger("tifffile")
+    seen = []
+
+    def work():
+        with tiff._FAULTS.watched() as faults:
+            started.wait()
+            seen.append(list(faults))
+
+    started = threading.Event()
+    other = threading.Thread(target=work)
+    other.start()
+    with tiff._FAULTS.watched() as faults:
+        logger.error("<TiffPages> corrupted")
+        logger.warning("odd")
+        assert faults == ["<TiffPages> corrupted"]
+    started.set()
+    other.join()
+    assert seen == [[]]
+    assert tiff._FAULTS not in logger.handlers
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "channels"),
+    [
+        (3, {"metadata": {"axes": "CYX"}}, 3),
+        (6, {"metadata": {"axes": "CYX"}}, 6),
+        (6, IMAGEJ, 6),
+        (3, OME, 3),
+        (1, {"metadata": {"axes": "ZYX"}}, 1),
+        (3, {"metadata": {"axes": "ZYX"}}, None),
+        (3, {"imagej": True, "metadata": {"axes": "ZYX"}}, None),
+        (3, {"ome": True, "metadata": {"axes": "TYX"}}, None),
+    ],
+)
+def test_planes_are_channels_or_a_stack(count, options, channels):
+    planes = PLANES[:count]
+    data = encoded(planes, photometric="minisblack", **options)
+    if channels is None:
+        with pytest.raises(io.UnreadableImageError, match=r"a\.tif: .*this stack has [ZT]YX \(3, 16, 17\)"):
+            io.decode(data, "a.tif")
+    else:
+        np.testing.assert_array_equal(io.decode(data, "a.tif"), np.moveaxis(planes, 0, -1))
+
+
+def test_two_kinds_of_planes_are_a_stack():
+    data = encoded(PLANES.reshape(2, 3, 16, 17), imagej=True, metadata={"axes": "TCYX"})
+    for axes in (None, "TCYX", "ZCYX"):
+        with pytest.raises(io.UnreadableImageError, match="this stack has [TZ]CYX"):
+            io.decode(data, "a.tif", axes=axes)
+
+
+@pytest.mark.parametrize("options", [{}, {"metadata": {}}], ids=["none", "tifffile's"])
+@pytest.mark.parametrize("count", [2, 3, 4, 6])
+def test_pages_without_axes_are_channels_only_where_told(options, count):
+    planes = PLANES[:count]
+    data = encoded(planes, photometric="minisblack", **options)
+    refusal = (
+        f"an image has the axes Y, X and channels. Received: {count} pages without axes in plates/a.tif. "
+        "Say what they are: `axes` CYX for channels, ZYX for a stack"
+    )
+    with pytest.raises(io.UnreadableImageError) as caught:
+        io.decode(data, "plates/a.tif")
+    assert str(caught.value) == refusal
+    for axes in ("CYX", "cyx"):
+        np.testing.assert_array_equal(io.decode(data, "a.tif", axes=axes), np.moveaxis(planes, 0, -1))
+    with pytest.raises(io.UnreadableImageError, match=rf"this stack has ZYX \({count}, 16, 17\)"):
+        io.decode(data, "a.tif", axes="ZYX")
+    with pytest.raises(io.UnreadableImageError, match=r"a letter for each dimension. Received: YX for .* in a\.tif"):
+        io.decode(data, "a.tif", axes="YX")
+
+
+def test_told_axes_stand_above_those_of_the_file_and_name_their_order(tmp_path):
+    tifffile.imwrite(tmp_path / "z.tif", PLANES[:3], imagej=True, metadata={"axes": "ZYX"})
+    np.testing.assert_array_equal(io.read(tmp_path / "z.tif", axes="CYX"), np.moveaxis(PLANES[:3], 0, -1))
+    pixels = np.moveaxis(PLANES[:3], 0, -1).astype(np.float32)
+    tifffile.imwrite(tmp_path / "last.tif", pixels, photometric="minisblack")
+    with pytest.raises(io.UnreadableImageError, match="16 pages without axes .*, YXC for an array of pixels"):
+        io.read(tmp_path / "last.tif")
+    np.testing.assert_array_equal(io.read(tmp_path / "last.tif", axes="YXC"), pixels)
+    np.testing.assert_array_equal(io.read(tmp_path / "last.tif", axes="XYC"), pixels.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("axes", ["CYX", "YX", "ZYX"])
+def test_a_single_plane_and_colours_need_no_axes(tmp_path, axes):
+    Image.fromarray(colour()).save(tmp_path / "a.tif")
+    Image.fromarray(colour()).save(tmp_path / "a.png")
+    Image.fromarray(colour()[..., 0]).save(tmp_path / "grey.tif")
+    np.testing.assert_array_equal(io.read(tmp_path / "a.tif", axes=axes), colour())
+    np.testing.assert_array_equal(io.read(tmp_path / "a.png", axes=axes), colour())
+    np.testing.assert_array_equal(io.read(tmp_path / "grey.tif", axes=axes), colour()[..., :1])
+
+
+@pytest.mark.parametrize("axes", ["", "C", "CY", "YXX", "YXS", "YXQ", 3])
+def test_axes_that_are_none_are_an_error(axes):
+    with pytest.raises(ValueError, match="`axes` are Y, X and further letters") as caught:
+        io.decode(of(None, "strips"), "a.tif", axes=axes)
+    assert not isinstance(caught.value, io.UnreadableImageError)
+
+
+@pytest.mark.parametrize("codec", [None, "jpeg", "jpeg2000"])
+@pytest.mark.parametrize("form", ["strips", "tiles", "planar"])
+def test_photometric_rgb_is_rgb(tmp_path, codec, form):
+    (tmp_path / "a.tif").write_bytes(of(codec, form))
+    assert io.open_image(tmp_path / "a.tif").is_rgb
+
+
+@pytest.mark.parametrize("form", ["imagej", "ome", "shaped"])
+def test_three_planes_stay_planes_and_keep_their_pixel_size(tmp_path, form):
+    planes = np.moveaxis(colour(), -1, 0)
+    options = dict(FORMS[form])
+    if form == "ome":
+        options["metadata"] = {"axes": "CYX", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"}
+    if form == "imagej":
+        options |= {"resolution": (4, 4), "metadata": {"axes": "CYX", "unit": "um"}}
+    (tmp_path / "a.tif").write_bytes(encoded(planes, **options))
+    image = io.open_image(tmp_path / "a.tif")
+    assert (image.is_rgb, image.pixel_size) == (False, None if form == "shaped" else pytest.approx(0.25))
+    io.write(tmp_path / "b.tif", image.pixels, pixel_size=image.pixel_size, rgb=image.is_rgb)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert (file.series[0].axes, file.series[0].shape) == ("CYX", (3, 24, 20))
+        np.testing.assert_array_equal(file.asarray(), planes)
+    again = io.open_image(tmp_path / "b.tif")
+    np.testing.assert_array_equal(again.pixels, colour())
+    assert again[1:] == (False, image.pixel_size and pytest.approx(image.pixel_size))
+
+
+def test_equal_planes_are_one_grey_image_only_where_they_are_colours():
+    grey = np.dstack([colour()[..., 0]] * 3)
+    assert io.decode(encoded(grey, photometric="rgb"), "a.tif").shape == (24, 20, 1)
+    planes = encoded(np.moveaxis(grey, -1, 0), photometric="minisblack", **IMAGEJ)
+    np.testing.assert_array_equal(io.decode(planes, "a.tif"), grey)
+
+
+def test_white_is_zero_alpha_and_foreign_colours():
+    grey = np.array([[0, 1, 4095]], np.uint16)
+    white = encoded(grey, photometric="miniswhite")
+    assert io.decode(white, "a.tif").ravel().tolist() == [65535, 65534, 61440]
+    pixels = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
+    alpha = {"photometric": "minisblack", "planarconfig": "contig"}
+    data = encoded(pixels, **alpha, extrasamples=["unspecified", "unspecified", "unassalpha", "unspecified"])
+    np.testing.assert_array_equal(io.decode(data, "a.tif"), pixels[..., [0, 1, 2, 4]])
+    data = encoded(pixels[..., :2], **alpha, extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(io.decode(data, "a.tif"), pixels[..., :1])
+    for kind in ("cielab", "ycbcr"):
+        with pytest.raises(io.UnreadableImageError, match="is grey, RGB or has a palette"):
+            io.decode(encoded(pixels[..., :3], photometric=kind), "a.tif")
+
+
+def test_a_palette_of_planes_is_a_matter_of_show():
+    planes = PLANES[:2].astype(np.uint8)
+    table = np.zeros((3, 256), np.uint16)
+    table[1] = np.arange(256) * 257
+    data = encoded(planes, photometric="palette", colormap=table, imagej=False, metadata={"axes": "CYX"})
+    np.testing.assert_array_equal(io.decode(data, "a.tif"), np.moveaxis(planes, 0, -1))
+    single = io.decode(encoded(planes[0], photometric="palette", colormap=table), "a.tif")
+    np.testing.assert_array_equal(single[..., 1], planes[0])
+    assert not single[..., [0, 2]].any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_pixel_size_round_trip(tmp_path, channels):
+    io.write(tmp_path / "a.tif", np.eye(8, dtype=np.uint16)[..., None].repeat(channels, 2), pixel_size=0.1625)
+    assert io.open_image(tmp_path / "a.tif").pixel_size == pytest.approx(0.1625, rel=1e-5)
+    io.write(tmp_path / "b.tif", np.zeros((8, 8, channels), np.uint16))
+    assert io.open_image(tmp_path / "b.tif").pixel_size is None
+
+
+def test_pixel_size_of_other_software(tmp_path):
+    plane = np.zeros((8, 8), np.uint16)
+    ome = {"axes": "YX", "PhysicalSizeX": 65.0, "PhysicalSizeXUnit": "nm"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", plane, metadata=ome)
+    assert io.open_image(tmp_path / "a.ome.tif").pixel_size == pytest.approx(0.065)
+    tifffile.imwrite(tmp_path / "b.tif", plane, resolution=(25400 / 2, 25400 / 2), resolutionunit="INCH")
+    assert io.open_image(tmp_path / "b.tif").pixel_size == pytest.approx(2)
+    tifffile.imwrite(tmp_path / "c.tif", plane, resolution=((0, 1), (0, 1)), resolutionunit="CENTIMETER")
+    assert io.open_image(tmp_path / "c.tif").pixel_size is None
+    Image.fromarray(plane).save(tmp_path / "c.png")
+    assert io.open_image(tmp_path / "c.png").pixel_size is None
