@@ -46,7 +46,7 @@ class Report(keras.callbacks.Callback):
         self.loop, self.hint = loop, hint
         self.bar, self.phase, self.first = None, None, None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar."""
         if os.isatty(1):
             self.bar = self.bar or keras.utils.Progbar(self.loop.steps_per_epoch, unit_name="step")
@@ -57,7 +57,7 @@ class Report(keras.callbacks.Callback):
         elif batch == self.first[0] + 2:
             self._expect((time.perf_counter() - self.first[1]) / 2, batch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Say the means of the epoch."""
         self._end_line()
         self.bar = None
@@ -100,7 +100,7 @@ class Samples(keras.callbacks.Callback):
         """Return the file of the picture at a step."""
         return self.folder / f"step_{step:07d}.png"
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the picture."""
         if int(logs["step"]) in self.steps:
             io.write(self.path(int(logs["step"])), self.draw())
@@ -121,7 +121,7 @@ class TensorBoard(keras.callbacks.Callback):
         installed = importlib.util.find_spec("tensorboard") is not None
         self.writer = tf.summary.create_file_writer(str(folder)) if installed else None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the epoch, at its step; logs that cannot be written do not end a run."""
         if self.writer is None:
             return
@@ -173,11 +173,11 @@ class EarlyStop(keras.callbacks.Callback):
         self.network, self.warm_up, self.writes = network, warm_up, writes
         self.progress, self.monitor, self.patience, self.file = progress, monitor, patience, file
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Stay stopped where the run had stopped."""
         self.model.stop_training = self.progress.memory.get("waited", 0) >= self.patience
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare with the best epoch so far."""
         memory = self.progress.memory
         if logs["step"] <= self.warm_up or logs[self.monitor] < memory.get("best", np.inf):

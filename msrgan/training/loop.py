@@ -46,11 +46,11 @@ class Progress(tf.train.experimental.PythonState):
     def __init__(self):
         self.step, self.epoch, self.totals, self.count, self.memory = 0, 0, {}, 0, {}
 
-    def serialize(self):
+    def serialize(self) -> str:
         """Return the values as JSON."""
         return json.dumps({name: getattr(self, name) for name in self._SAVED})
 
-    def deserialize(self, string):
+    def deserialize(self, string: str) -> None:
         """Take the values from JSON."""
         vars(self).update(json.loads(string))
 

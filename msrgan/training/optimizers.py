@@ -27,7 +27,9 @@ def learning_rates(
     return keras.optimizers.schedules.PiecewiseConstantDecay([before + n - 1 for n in starts], [pretraining[0], *rates])
 
 
-def adam(rate, *, beta_2: float = 0.999) -> keras.optimizers.Optimizer:
+def adam(
+    rate: float | keras.optimizers.schedules.LearningRateSchedule, *, beta_2: float = 0.999
+) -> keras.optimizers.Optimizer:
     """Make an Adam optimizer, with dynamic loss scaling where the dtype policy is mixed_float16.
 
     Without it the gradients of small terms (gamma = 1e-5) are zero in half precision.

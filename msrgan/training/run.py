@@ -71,10 +71,10 @@ class Run:
             self.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self.close()
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ class History(keras.callbacks.Callback):
         super().__init__()
         self.run, self.rows = run, rows
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Add a row and write the table anew."""
         # Keras hands out every number as a float.
         self.rows.append({"epoch": epoch, **logs, "step": int(logs["step"])})

@@ -1,6 +1,7 @@
 """The SRGAN model: two networks, two training steps."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -34,7 +35,7 @@ class SRGAN(keras.Model):
         objective: Objective,
         generator_optimizer: keras.optimizers.Optimizer,
         discriminator_optimizer: keras.optimizers.Optimizer | None = None,
-    ):
+    ) -> None:
         """Set what is minimised and by which optimizers, which are built here (inside a strategy's scope)."""
         super().compile(optimizer=None)
         self.objective = objective
@@ -45,16 +46,16 @@ class SRGAN(keras.Model):
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     @functools.cached_property
-    def upscale(self):
-        """A function of batches (B, h, w, C) of any size: the averaged generator, in one graph."""
+    def upscale(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Function of batches (B, h, w, C) of any size: the averaged generator, in one graph."""
         signature = tf.TensorSpec((None, None, None, self.averaged.input.shape[-1]))
         return tf.function(lambda lr: self.averaged(lr, training=False), input_signature=[signature])
 
-    def call(self, lr, training=False):
+    def call(self, lr: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Super-resolve a batch with the averaged weights; with the current ones when training."""
         return self.generator(lr, training=True) if training else self.averaged(lr, training=False)
 
-    def pretrain_step(self, batch):
+    def pretrain_step(self, batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Update the generator on the pixel loss alone (SRGAN section 3.2 starts from such a generator).
 
         Args:
@@ -72,7 +73,7 @@ class SRGAN(keras.Model):
         self.generator_optimizer.apply(tape.gradient(scaled, weights), weights)
         return {"pixel": loss}
 
-    def train_step(self, batch):
+    def train_step(self, batch: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Update both networks from one pass of each image through each of them.
 
         The gradients of the three terms are taken at the generator's output, where their norms are logged (a
@@ -146,7 +147,7 @@ class SRGAN(keras.Model):
         d_at_sr, *d_gradients = tape.gradient(logits, [sr, *weights], output_gradients=[d_at_real, d_at_fake])
         return d_at_sr * (g_at_fake / d_at_fake)[..., None, None], d_gradients
 
-    def update_average(self):
+    def update_average(self) -> None:
         """Move the averaged weights towards the current ones; once after every step, outside the replicas."""
         average.update(self.averaged, self.generator, self.generator_optimizer.iterations)
 
