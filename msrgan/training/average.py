@@ -1,14 +1,12 @@
 """The moving average of a network's weights."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 MOST = 0.999
 
 
-def decay(updates: Any) -> Any:
+def decay(updates: keras.KerasTensor | int) -> keras.KerasTensor:
     """Return the weight of the past after a number of updates t: d(t) = min(0.999, (1 + t) / (10 + t)).
 
     A constant decay of 0.999 would export the initial weights after a short run: after t updates they still weigh
@@ -18,7 +16,7 @@ def decay(updates: Any) -> Any:
     return ops.minimum(MOST, (1 + t) / (10 + t))
 
 
-def update(average: keras.Model, current: keras.Model, updates: Any) -> None:
+def update(average: keras.Model, current: keras.Model, updates: keras.KerasTensor | int) -> None:
     """Move averaged weights towards the current ones, batch norm's statistics included.
 
     a <- w + d(t) (a - w) = d(t) a + (1 - d(t)) w for each weight w of the network and its average a.

@@ -76,10 +76,10 @@ class Run:
             self.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self.close()
 
     def close(self) -> None:

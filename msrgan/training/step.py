@@ -57,7 +57,7 @@ class SRGAN(keras.Model):
 
     @functools.cached_property
     def upscale(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """A function of batches (B, h, w, C) of any size: the averaged generator, in one graph."""
+        """Function of batches (B, h, w, C) of any size: the averaged generator, in one graph."""
         signature = tf.TensorSpec((None, None, None, self.averaged.input.shape[-1]))
         return tf.function(lambda lr: self.averaged(lr, training=False), input_signature=[signature])
 

@@ -22,7 +22,7 @@ def start_from(run: Path, *generators: keras.Model) -> None:
     """
     file = run / "generator.keras" if run.is_dir() else run
     if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such generator. Name the folder of a finished run with --init.")
+        raise FileNotFoundError(f"{file}: no such generator. Name the folder of a finished run as `init`.")
     try:
         saved = keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras raises anything of a file that is not its own
@@ -31,8 +31,8 @@ def start_from(run: Path, *generators: keras.Model) -> None:
     differing = [f"{there} there, {here} here" for there, here in pairs if there != here]
     if differing:
         raise ValueError(
-            f"{file} is another network, with {differing[0]}. Use its --variant, --scale, --filters, --blocks, "
-            "--upsample and --image-skip, and images of its channels."
+            f"{file} is another network, with {differing[0]}. Use its `variant`, `scale`, `filters`, `blocks`, "
+            "`upsample` and `image_skip`, and images of its channels."
         )
     for generator in generators:
         generator.set_weights(saved.get_weights())
