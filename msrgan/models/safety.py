@@ -64,7 +64,9 @@ def strange_parts(path: Path) -> list[str]:
     try:
         model = SavedModel.FromString((path / "saved_model.pb").read_bytes())
     except DecodeError:
-        raise ValueError(f"{path} is a damaged model (saved_model.pb cannot be read). Export it again") from None
+        model = None
+    if not model or not model.meta_graphs:
+        raise ValueError(f"{path} is a damaged model (saved_model.pb cannot be read). Export it again")
     return sorted(set(_strange(model)))
 
 

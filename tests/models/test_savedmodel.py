@@ -204,7 +204,7 @@ def test_damaged_variables_are_one_line(exported, damage, part, tmp_path):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("damage", [half, garbage])
+@pytest.mark.parametrize("damage", [half, garbage, emptied])
 @pytest.mark.parametrize("trust", [False, True])
 def test_a_damaged_graph_is_one_line(exported, damage, trust, tmp_path):
     path = damaged(exported, tmp_path / "model")
