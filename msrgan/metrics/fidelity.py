@@ -9,10 +9,11 @@ microscopy. It is never guessed from the dtype, because 12-bit data lives in 16-
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def mse(reference, test, *, data_range: float, mask=None) -> float:
-    """Mean squared error in units of the data range: mean(((reference - test) / data_range)^2).
+def mse(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
+    """Return the mean squared error in units of the data range: mean(((reference - test) / data_range)^2).
 
     Raises:
         ValueError: the shapes differ, `data_range` is not positive, or the mask is empty.
@@ -21,8 +22,8 @@ def mse(reference, test, *, data_range: float, mask=None) -> float:
     return mean_inside(((reference - test) / data_range) ** 2, mask)
 
 
-def nrmse(reference, test, *, data_range: float, mask=None) -> float:
-    """Root mean squared error in units of the data range; raises as `mse` does.
+def nrmse(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
+    """Return the root mean squared error in units of the data range; raises as `mse` does.
 
     This is scikit-image's `normalized_root_mse` with normalization="min-max" where `data_range` is the span
     of the reference.
@@ -30,8 +31,8 @@ def nrmse(reference, test, *, data_range: float, mask=None) -> float:
     return math.sqrt(mse(reference, test, data_range=data_range, mask=mask))
 
 
-def psnr(reference, test, *, data_range: float, mask=None) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(1 / mse), over all pixels and channels together.
+def psnr(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
+    """Return the peak signal-to-noise ratio in dB, 10 log10(1 / mse), over all pixels and channels together.
 
     Infinite for identical images. Raises as `mse` does.
     """
@@ -39,7 +40,7 @@ def psnr(reference, test, *, data_range: float, mask=None) -> float:
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
-def match_intensity(reference, test) -> np.ndarray:
+def match_intensity(reference: ArrayLike, test: ArrayLike) -> np.ndarray:
     """Bring `test` to the exposure of `reference`: in each channel the gain and the offset of least squared error.
 
     So images that a microscope took at two exposures are compared by their structure: Weigert et al., Nature
@@ -62,7 +63,7 @@ def match_intensity(reference, test) -> np.ndarray:
     return gain * x + reference.mean(axis=(0, 1))
 
 
-def varying_channels(reference) -> np.ndarray:
+def varying_channels(reference: np.ndarray) -> np.ndarray:
     """Tell which channels of an image (H, W, C) vary; all of them if none does.
 
     A channel that is constant (empty, say) is restored by any method, exactly: it says nothing of them, and would lift
@@ -75,17 +76,17 @@ def varying_channels(reference) -> np.ndarray:
     return vary if vary.any() else ~vary
 
 
-def pair(reference, test, data_range: float) -> tuple[np.ndarray, np.ndarray]:
+def pair(reference: ArrayLike, test: ArrayLike, data_range: float) -> tuple[np.ndarray, np.ndarray]:
     """Return two images as float64; ValueError if they cannot be compared."""
     reference, test = np.asarray(reference, np.float64), np.asarray(test, np.float64)
     if reference.shape != test.shape:
         raise ValueError(f"Two images of one shape are compared. Received: {reference.shape} and {test.shape}")
     if not data_range > 0:
-        raise ValueError(f"data_range must be positive. Received: data_range={data_range}")
+        raise ValueError(f"`data_range` must be positive. Received: data_range={data_range}")
     return reference, test
 
 
-def mean_inside(values: np.ndarray, mask) -> float:
+def mean_inside(values: np.ndarray, mask: ArrayLike | None) -> float:
     """Average an array (H, W, C) or (H, W) over the pixels of a mask (H, W), or over all without one."""
     if mask is None:
         return float(values.mean())

@@ -1,6 +1,7 @@
 """Structural similarity at one scale and at five; arguments as in `fidelity`."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
@@ -11,11 +12,11 @@ SSIM_SIGMA = 1.5
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def ssim(reference, test, *, data_range: float, mask=None) -> float:
-    """Structural similarity (Wang et al., IEEE TIP 13(4), 2004), the mean over pixels and channels.
+def ssim(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
+    """Return the structural similarity (Wang et al., IEEE TIP 13(4), 2004), the mean over pixels and channels.
 
     With the constants of the paper: an 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, covariances
-    without Bessel's correction. Averaged over the pixels whose window lies in the image; or over those of the
+    without Bessel's correction. Averaged over the pixels whose window lies in the image; or over the pixels of the
     mask, wherever they are, the image being continued by reflection.
 
     Raises:
@@ -37,11 +38,11 @@ def ssim(reference, test, *, data_range: float, mask=None) -> float:
     return float(mean) if mask is None else mean_inside(everywhere, mask)
 
 
-def ms_ssim(reference, test, *, data_range: float) -> float:
-    """Multi-scale structural similarity (Wang et al., Asilomar Conference on Signals, 2003), eq. 7.
+def ms_ssim(reference: ArrayLike, test: ArrayLike, *, data_range: float) -> float:
+    """Return the multi-scale structural similarity (Wang et al., Asilomar Conference on Signals, 2003), eq. 7.
 
     Contrast and structure are compared at five scales, each the mean of 2x2 pixels of the one before, and
-    luminance at the last; the constants are those of `ssim`, the exponents the paper's (0.0448, 0.2856,
+    luminance at the last; the constants are as in `ssim`, the exponents the paper's (0.0448, 0.2856,
     0.3001, 0.2363, 0.1333). Where the structures of a scale are opposed, their similarity counts as 0.
     The mean over channels.
 
