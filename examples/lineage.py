@@ -10,6 +10,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from msrgan.messages import import_tensorflow
@@ -44,7 +45,7 @@ SYSTEMS = {
 }
 
 
-def run(main, *arguments):
+def run(main: Callable[[list[str]], int], *arguments: object) -> None:
     """Run a command of the project in this process; stop where it fails."""
     print(f"\n$ {main.__module__.removesuffix('.cli')} {' '.join(map(str, arguments))}", flush=True)
     if code := main([str(argument) for argument in arguments]):

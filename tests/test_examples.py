@@ -47,9 +47,9 @@ def test_every_lineage_has_a_writer():
 def test_drawn_folders_are_prepared_without_loss(name, prepared, said):
     channels, dtype, count = DRAWN[name]
     groups = {split: set() for split in ("train", "validation", "test")}
-    for split, found in groups.items():
+    for split, names in groups.items():
         for example in datasets.load(name, split, **prepared(name)).as_numpy_iterator():
-            found.add(example["group"])
+            names.add(example["group"])
             assert (example["image"].shape[-1], example["image"].dtype) == (channels, dtype)
             assert example["image"].std() > 5  # of 255 or 65535: something is drawn
     assert all(groups.values())

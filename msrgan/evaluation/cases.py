@@ -65,7 +65,7 @@ def make_case(
         scale: reduction.
         normalization: of the image.
         degradation: makes the LR image; None: "lr" is taken as it was acquired.
-        channels: channels wanted, a grey image being repeated; None: those of the image.
+        channels: channels wanted, a grey image being repeated; None: as many as the image has.
 
     Raises:
         ValueError: the mask, the acquired LR image, the degradation or the channels do not fit the image.

@@ -103,13 +103,7 @@ def sheets(
             )
             for method, picture in pictures.items()
         ]
-        order = np.random.default_rng(seed).permutation(len(shown))
-        names = [f"{number:03}.png" for number in range(1, len(shown) + 1)]
-        key = [(name, *shown[i][:2]) for name, i in zip(names, order, strict=True)]
-        for name, i in zip(names, order, strict=True):
-            io.write(folder / "pictures" / name, shown[i][2])
-        _write(folder / "form.csv", ("picture", "score"), [(name, "") for name in names])
-        _write(folder / KEY, ("picture", "id", "method"), key)
+        _write_sheets(folder, shown, seed)
     return {"images": len({name for name, *_ in shown}), "pictures": len(shown), "skipped": skipped}
 
 
@@ -152,6 +146,17 @@ def _pictures(case: Case) -> dict[str, np.ndarray]:
     """Draw the same detail of an image in every version, in equal contrast."""
     versions = case.enlarged | {"original": case.hr}
     return dict(zip(versions, details(versions.values(), case.hr), strict=True))
+
+
+def _write_sheets(folder: Path, shown: Sequence[tuple[str, str, np.ndarray]], seed: int) -> None:
+    """Write the pictures of (id, method, picture) in an order drawn at random, the form and the key."""
+    order = np.random.default_rng(seed).permutation(len(shown))
+    names = [f"{number:03}.png" for number in range(1, len(shown) + 1)]
+    key = [(name, *shown[i][:2]) for name, i in zip(names, order, strict=True)]
+    for name, i in zip(names, order, strict=True):
+        io.write(folder / "pictures" / name, shown[i][2])
+    _write_table(folder / "form.csv", ("picture", "score"), [(name, "") for name in names])
+    _write_table(folder / KEY, ("picture", "id", "method"), key)
 
 
 def _form(path: Path, known: dict[str, str]) -> dict[str, float]:
@@ -200,6 +205,6 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]
         yield where, [row[column].strip() for column in columns]
 
 
-def _write(path, columns, lines):
+def _write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([columns, *lines])

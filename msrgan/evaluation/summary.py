@@ -1,4 +1,4 @@
-"""What a study found, in one table: means and medians of the scores, and the gains over bicubic interpolation."""
+"""The summary of a study: means and medians of the scores, and the gains over bicubic interpolation."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -19,7 +19,7 @@ STRIPS = 3
 class Validation:
     """Held-out images, degraded once; calling it scores a generator on them.
 
-    PSNR and SSIM are those of the normalised image: 1 is the span of its percentiles (or of its dtype) in
+    PSNR and SSIM are taken of the normalised image: 1 is the span of its percentiles (or of its dtype) in
     each channel; channels that are constant are left out, unless all are. The first 16 images are used: they are
     degraded whole, at random from their content, as `evaluate` does, and of each the central 384 x 384 pixels at the
     most are kept. Bicubic interpolation is on the grid of the degradation. Acquired LR images are used

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 
 def mse(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
-    """Mean squared error in units of the data range: mean(((reference - test) / data_range)^2).
+    """Return the mean squared error in units of the data range: mean(((reference - test) / data_range)^2).
 
     Raises:
         ValueError: the shapes differ, `data_range` is not positive, or the mask is empty.
@@ -23,7 +23,7 @@ def mse(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: Array
 
 
 def nrmse(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
-    """Root mean squared error in units of the data range; raises as `mse` does.
+    """Return the root mean squared error in units of the data range; raises as `mse` does.
 
     This is scikit-image's `normalized_root_mse` with normalization="min-max" where `data_range` is the span
     of the reference.
@@ -32,7 +32,7 @@ def nrmse(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: Arr
 
 
 def psnr(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(1 / mse), over all pixels and channels together.
+    """Return the peak signal-to-noise ratio in dB, 10 log10(1 / mse), over all pixels and channels together.
 
     Infinite for identical images. Raises as `mse` does.
     """
@@ -82,7 +82,7 @@ def pair(reference: ArrayLike, test: ArrayLike, data_range: float) -> tuple[np.n
     if reference.shape != test.shape:
         raise ValueError(f"Two images of one shape are compared. Received: {reference.shape} and {test.shape}")
     if not data_range > 0:
-        raise ValueError(f"data_range must be positive. Received: data_range={data_range}")
+        raise ValueError(f"`data_range` must be positive. Received: data_range={data_range}")
     return reference, test
 
 

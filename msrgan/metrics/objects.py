@@ -39,7 +39,7 @@ def segment(image: np.ndarray, *, sigma: float = 1, smallest: int = 30, waist: f
 def agreement(labels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     """Compare a segmentation with a reference.
 
-    An object of one is found in the other if their intersection over union is .5 or more, each in one at most:
+    Two objects match, each with one at the most, if their intersection over union is .5 or more:
     Caicedo et al., Nature Methods 16, 2019 (Data Science Bowl).
 
     Args:
@@ -47,7 +47,7 @@ def agreement(labels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
         reference: likewise.
 
     Returns:
-        {"dice": 2 |A and B| / (|A| + |B|) of the two foregrounds, "f1": 2 found / (objects + objects of the
+        {"dice": 2 |A and B| / (|A| + |B|) of the two foregrounds, "f1": 2 matches / (objects + objects of the
         reference), "count": objects}. Where both are empty they agree: "dice" and "f1" are 1; where one is, 0.
 
     Raises:
@@ -59,10 +59,10 @@ def agreement(labels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     areas, reference_areas = overlap[1:].sum(axis=1), overlap[:, 1:].sum(axis=0)
     shared = overlap[1:, 1:]
     similar = shared >= MATCHED * (areas[:, None] + reference_areas - shared)
-    found = similar[linear_sum_assignment(similar, maximize=True)].sum()
+    matches = similar[linear_sum_assignment(similar, maximize=True)].sum()
     return {
         "dice": _ratio(2 * shared.sum(), areas.sum() + reference_areas.sum()),
-        "f1": _ratio(2 * found, len(areas) + len(reference_areas)),
+        "f1": _ratio(2 * matches, len(areas) + len(reference_areas)),
         "count": len(areas),
     }
 

@@ -13,10 +13,10 @@ MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def ssim(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: ArrayLike | None = None) -> float:
-    """Structural similarity (Wang et al., IEEE TIP 13(4), 2004), the mean over pixels and channels.
+    """Return the structural similarity (Wang et al., IEEE TIP 13(4), 2004), the mean over pixels and channels.
 
     With the constants of the paper: an 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, covariances
-    without Bessel's correction. Averaged over the pixels whose window lies in the image; or over those of the
+    without Bessel's correction. Averaged over the pixels whose window lies in the image; or over the pixels of the
     mask, wherever they are, the image being continued by reflection.
 
     Raises:
@@ -39,10 +39,10 @@ def ssim(reference: ArrayLike, test: ArrayLike, *, data_range: float, mask: Arra
 
 
 def ms_ssim(reference: ArrayLike, test: ArrayLike, *, data_range: float) -> float:
-    """Multi-scale structural similarity (Wang et al., Asilomar Conference on Signals, 2003), eq. 7.
+    """Return the multi-scale structural similarity (Wang et al., Asilomar Conference on Signals, 2003), eq. 7.
 
     Contrast and structure are compared at five scales, each the mean of 2x2 pixels of the one before, and
-    luminance at the last; the constants are those of `ssim`, the exponents the paper's (0.0448, 0.2856,
+    luminance at the last; the constants are as in `ssim`, the exponents the paper's (0.0448, 0.2856,
     0.3001, 0.2363, 0.1333). Where the structures of a scale are opposed, their similarity counts as 0.
     The mean over channels.
 

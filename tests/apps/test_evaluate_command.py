@@ -104,4 +104,4 @@ def test_objects_are_said_to_be_of_label_maps(tmp_path, capsys, monkeypatch):
     assert float(dice) > 0.95 and float(f1) == 1
     examples.pop(0)
     assert cli.main(command) == 0
-    assert "objects: against those of the HR image, of 1 images\n" in capsys.readouterr().out
+    assert "objects: against the segmented HR image, of 1 images\n" in capsys.readouterr().out

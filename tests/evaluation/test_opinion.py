@@ -109,7 +109,7 @@ def test_pictures_of_an_image_differ_in_the_method_alone(made):
         assert {p.dtype for p in shown.values()} == {np.dtype(np.uint8)}
         crops[name] = {method: p[::times, ::times, 0].astype(int) for method, p in shown.items()}
         assert len({p.tobytes() for p in shown.values()}) == 5
-    # A crop of the whole image: its percentiles are those of the contrast.
+    # A crop of the whole image: its percentiles make the contrast.
     hr = examples()[1]["image"][..., 0].astype(float)
     low, high = np.percentile(hr, (0.1, 99.9))
     drawn = {method: np.clip(np.rint((x - low) / (high - low) * 255), 0, 255) for method, x in restored(hr).items()}
@@ -176,11 +176,11 @@ def test_two_raters_by_hand(key):
     fill(key / "form_anna.csv", [("1.png", 1), ("2.png", 4), ("3.png", 2), ("4.png", 5)])
     fill(key / "form_ben.csv", [("1.png", 2), ("2.png", 5), ("3.png", 3.5), ("4.png", 5)])
     fill(key / "form.csv", [(f"{n}.png", "") for n in range(1, 5)])
-    found = opinions(key)
-    assert found["raters"] == ["form_anna", "form_ben"]
-    assert (found["pictures"], found["unscored"]) == (4, 0)
-    assert list(found["methods"]) == ["a", "b"]
-    a, b = found["methods"].values()
+    result = opinions(key)
+    assert result["raters"] == ["form_anna", "form_ben"]
+    assert (result["pictures"], result["unscored"]) == (4, 0)
+    assert list(result["methods"]) == ["a", "b"]
+    a, b = result["methods"].values()
     # a: pictures of 1.5 and 2.75; b: of 4.5 and 5.
     assert a["mos"] == (1 + 2 + 2 + 3.5) / 4 == 2.125
     assert b["mos"] == (4 + 5 + 5 + 5) / 4
@@ -196,10 +196,10 @@ def test_the_interval_is_students(tmp_path):
     (tmp_path / "key.csv").write_text("picture,id,method\n" + "".join(f"{n}.png,{n},m\n" for n in range(30)))
     for rater, row in enumerate(scores):
         fill(tmp_path / f"form_{rater}.csv", [(f"{n}.png", score) for n, score in enumerate(row)])
-    found = opinions(tmp_path)["methods"]["m"]
+    result = opinions(tmp_path)["methods"]["m"]
     means = scores.mean(axis=0)
-    assert found["mos"] == pytest.approx(scores.mean())
-    np.testing.assert_allclose(found["interval"], stats.ttest_1samp(means, 0).confidence_interval(0.95))
+    assert result["mos"] == pytest.approx(scores.mean())
+    np.testing.assert_allclose(result["interval"], stats.ttest_1samp(means, 0).confidence_interval(0.95))
 
 
 def test_pictures_without_a_score_are_counted(key):
@@ -207,18 +207,18 @@ def test_pictures_without_a_score_are_counted(key):
     rows = ["picture,score,remark", "1.png, 4 ,sch\xf6n", "2.png,,", ",,", "3.png,2,,"]
     (key / "form.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(rows).encode("latin-1"))
     fill(key / "form_b.csv", [("1.png", 2)])
-    found = opinions(key)
-    assert found["unscored"] == 2 * 4 - 3
-    assert found["methods"] == {
+    result = opinions(key)
+    assert result["unscored"] == 2 * 4 - 3
+    assert result["methods"] == {
         "a": {"mos": 2.5, "interval": pytest.approx([1, 5]), "images": 2, "raters": 2, "scores": 3}
     }
 
 
 def test_one_image_has_no_interval_and_equal_scores_a_narrow_one(key):
     fill(key / "form.csv", [("1.png", 4), ("2.png", 3), ("4.png", 3)])
-    found = opinions(key)["methods"]
-    assert found["a"]["interval"] is None
-    assert found["b"]["interval"] == [3, 3]
+    result = opinions(key)["methods"]
+    assert result["a"]["interval"] is None
+    assert result["b"]["interval"] == [3, 3]
 
 
 @pytest.mark.parametrize("score", ["0", "5.1", "good", "nan", "inf", "-3", '"4,5"', "\u0664", "\uff14", "0_4"])
@@ -275,6 +275,6 @@ def test_sheets_and_forms_fit(made, tmp_path):
     (tmp_path / "key.csv").write_bytes((out / "key.csv").read_bytes())
     worth = {"nearest": 2, "bicubic": 3, "lanczos": 3, "model": 4, "original": 5}
     fill(tmp_path / "form_a.csv", [(row["picture"], worth[row["method"]]) for row in table(out / "key.csv")])
-    found = opinions(tmp_path)["methods"]
-    assert {method: told["mos"] for method, told in found.items()} == worth
-    assert list(found) == ["nearest", "bicubic", "lanczos", "model", "original"]
+    result = opinions(tmp_path)["methods"]
+    assert {method: told["mos"] for method, told in result.items()} == worth
+    assert list(result) == ["nearest", "bicubic", "lanczos", "model", "original"]

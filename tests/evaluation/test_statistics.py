@@ -35,10 +35,10 @@ def test_p_is_that_of_scipy():
 def test_the_interval_is_that_of_all_resamples():
     differences = [-1.0, 0.5, 2.0, 3.0, 3.5, 7.0]
     means = np.mean(list(itertools.product(differences, repeat=6)), axis=1)
-    found = gain(differences)
-    assert found["interval"] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.15)
-    assert (found["mean"], found["median"], found["n"]) == (2.5, 2.5, 6)
-    assert found == gain(differences)
+    result = gain(differences)
+    assert result["interval"] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.15)
+    assert (result["mean"], result["median"], result["n"]) == (2.5, 2.5, 6)
+    assert result == gain(differences)
 
 
 def test_the_interval_narrows_with_the_root_of_the_number():
@@ -55,28 +55,28 @@ def test_a_constant_gain_has_no_spread(value):
 
 @pytest.mark.parametrize("count", range(7))
 def test_fewer_than_six_prove_nothing(count):
-    found = gain([0.5] * count)
-    assert (found["n"], found["n_groups"]) == (count, count)
-    assert (found["p"] is None) == (found["interval"] is None) == (count < 6)
-    assert (found["mean"] is None) == (count == 0)
-    json.dumps(found, allow_nan=False)
+    result = gain([0.5] * count)
+    assert (result["n"], result["n_groups"]) == (count, count)
+    assert (result["p"] is None) == (result["interval"] is None) == (count < 6)
+    assert (result["mean"] is None) == (count == 0)
+    json.dumps(result, allow_nan=False)
 
 
 def test_images_of_a_group_count_as_one():
     differences = [1, 3, 10, 4, 5, 6, -3, 7, 8]
     groups = ["a", "a", "b", "c", "c", "c", "d", "e", "f"]
     means = [2, 10, 5, -3, 7, 8]
-    found = gain(differences, groups)
-    assert found == gain(means) | {"n": 9}
-    assert found["n_groups"] == 6
-    assert found["mean"] == pytest.approx(29 / 6)
-    assert found["median"] == 6
-    assert found["p"] == pytest.approx(0.09375)  # -3 has rank 2: {}, {1} and {2} sum up to 2 at most, 2 * 3 / 64
+    result = gain(differences, groups)
+    assert result == gain(means) | {"n": 9}
+    assert result["n_groups"] == 6
+    assert result["mean"] == pytest.approx(29 / 6)
+    assert result["median"] == 6
+    assert result["p"] == pytest.approx(0.09375)  # -3 has rank 2: {}, {1} and {2} sum up to 2 at most, 2 * 3 / 64
 
 
 def test_a_thousand_images_of_one_patient_prove_nothing():
-    found = gain(np.linspace(1, 2, 1000), ["patient"] * 1000)
-    assert found == {"mean": pytest.approx(1.5), "median": pytest.approx(1.5)} | {
+    result = gain(np.linspace(1, 2, 1000), ["patient"] * 1000)
+    assert result == {"mean": pytest.approx(1.5), "median": pytest.approx(1.5)} | {
         "interval": None,
         "p": None,
         "n": 1000,

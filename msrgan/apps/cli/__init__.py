@@ -28,6 +28,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    def __call__(self, parser, *_):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(f"msrgan {version('msrgan')}")
         parser.exit()

@@ -21,7 +21,7 @@ TITLES |= {"dice": "Dice", "f1": "F1"}
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
-    """Add the command to those of `msrgan`."""
+    """Add the command to `msrgan`."""
     parser = commands.add_parser("evaluate", help="score a model", description=_evaluate.__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--limit", type=positive, metavar="N", help="use the first N images only")
@@ -63,7 +63,7 @@ def _say_scores(summary: Summary, out: Path) -> None:
 
 def _references(mask: int, hr: int) -> str:
     if not mask:
-        return f"objects: against those of the HR image, of {hr} images"
+        return f"objects: against the segmented HR image, of {hr} images"
     without = f"; {hr} without one do not count there" if hr else ""
     return f"objects: against the label map, of {mask} images{without}"
 

@@ -31,7 +31,7 @@ def load(arguments: argparse.Namespace) -> tuple[Any, Iterator[dict[str, Any]]]:
     split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")
     data = datasets.load(arguments.data, split, manual_dir=arguments.manual_dir, data_dir=arguments.data_dir)
 
-    def decoded(example):
+    def decoded(example: dict[str, Any]) -> dict[str, Any]:
         return example | {key: example[key].decode() for key in ("id", "group") if key in example}
 
     return model, map(decoded, data.as_numpy_iterator())

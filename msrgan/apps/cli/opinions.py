@@ -9,7 +9,7 @@ from msrgan.messages import import_tensorflow, say, warn
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
-    """Add the command to those of `msrgan`."""
+    """Add the command to `msrgan`."""
     parser = commands.add_parser("opinions", help="let people score a model", description=_opinions.__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="to write with --model, else with filled forms")
     parser.add_argument(
