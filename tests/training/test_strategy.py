@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from msrgan.training import strategy
+from msrgan.training.strategy import strategy
 from msrgan.training.strategy import is_chief, use_xla
 
 

@@ -15,6 +15,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("input", type=Path, metavar="IN", help="image file, or folder of any depth")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder to write")
     parser.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
+    parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
     parser.add_argument("--tile", type=positive, default=256, help="input pixels a side done at once (default: 256)")
     parser.add_argument("--overlap", type=count, help="context of a tile (default: what the model needs)")
@@ -42,7 +43,7 @@ def _upscale(arguments: argparse.Namespace) -> int:
     from msrgan import models, upscaling
     from msrgan.io.atomic import writable_folder
 
-    model = models.load(arguments.model, scale=arguments.scale)
+    model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust)
     tiles = {"tile": arguments.tile, "overlap": arguments.overlap}
     # An option that does not suit the model is told once, before the first file.
     upscaling.upscale(model, np.zeros((1, 1, model.channels or 1), np.uint8), **tiles)
