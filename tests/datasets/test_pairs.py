@@ -424,7 +424,7 @@ def test_a_model_of_pairs_needs_a_degradation_for_plain_images(tmp_path):
     model.metadata["degradation"] = "acquired"
     pairs = as_examples(smooth_pairs())
     plain = [{"id": "x", "image": pairs[0]["image"]}]
-    with pytest.raises(ValueError, match="learnt from acquired pairs, and x has no LR image. Use --degradation"):
+    with pytest.raises(ValueError, match="learnt from acquired pairs, and x has no LR image. Use `degradation`"):
         evaluate(model, plain, out=tmp_path / "out")
     assert evaluate(model, plain, out=tmp_path / "out", degradation="bicubic")["images"] == 1
     assert evaluate(model, pairs, out=tmp_path / "out")["images"] == 3

@@ -3,8 +3,8 @@ import pytest
 from conftest import smooth
 
 from msrgan import io, models
-from msrgan.degradation.kernels import area
 from msrgan.degradation import content_seed, make
+from msrgan.degradation.kernels import area
 from msrgan.evaluation.cases import cases, enlarge, make_case
 from msrgan.evaluation.scores import compare
 from msrgan.intensity import PERCENTILE, RANGE
