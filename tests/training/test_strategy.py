@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from msrgan.training.strategy import is_chief, strategy, use_xla
+from msrgan.training import strategy
+from msrgan.training.strategy import is_chief, use_xla
 
 
 @pytest.mark.parametrize(
