@@ -86,7 +86,6 @@ def train(options: argparse.Namespace):
     from msrgan.evaluation.validation import Validation
     from msrgan.intensity import Normalization
     from msrgan.training import callbacks
-    from msrgan.training.checkpoints import saved_steps
     from msrgan.training.loop import Loop, Phase
     from msrgan.training.run import Run
     from msrgan.training.strategy import is_chief, use_xla
@@ -125,7 +124,7 @@ def train(options: argparse.Namespace):
             pretrain_steps=options.pretrain_steps,
             steps=options.steps,
         )
-        begun = options.resume and saved_steps(options.out / "checkpoints")
+        begun = options.resume and any((options.out / "checkpoints").glob("ckpt-*.index"))
         if options.init and not begun:
             start_from(options.init, model.generator, model.averaged)
     unused = {} if options.steps else dict.fromkeys(GAN_ONLY)
@@ -181,8 +180,7 @@ def train(options: argparse.Namespace):
     if not chief:
         return loop.run()
     samples = callbacks.Samples(run.samples, validation.sample, callbacks.spread(loop.epoch_ends))
-    log = callbacks.TensorBoard(run.logs, samples.path)
-    loop.run([samples, run.history(step), callbacks.Report(loop, HINT), log])
+    loop.run([samples, run.history(step), callbacks.Report(loop, HINT), callbacks.TensorBoard(run.logs, samples.path)])
     metadata = {
         "normalization": options.normalize,
         "degradation": options.degradation,
@@ -194,7 +192,6 @@ def train(options: argparse.Namespace):
     models.export(model.averaged, run.folder / "model", metadata=metadata)
     run.write_network("generator.keras", model.averaged)
     film(run.samples, run.folder.resolve().name)
-    run.close()
     print(f"See {run.folder}: model/ (SavedModel), samples/, history.csv.")
 
 

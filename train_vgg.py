@@ -138,7 +138,6 @@ def train(options: argparse.Namespace):
     write_scores(task, table, names, run.folder)
     run.write_json("classes.json", list(names))
     run.write_network("vgg.keras", network)
-    run.close()
     found = scores(task, table)
     print(
         f"Best epoch {progress.memory['best_epoch']}: accuracy {found['accuracy']:.3f} ({task.accuracy}), "
