@@ -2,8 +2,8 @@
 
 import contextlib
 import os
+import weakref
 from pathlib import Path
-from typing import IO
 
 from msrgan.messages import warn
 
@@ -28,32 +28,32 @@ class Lock:
 
     def __init__(self, folder: Path):
         self.path = folder / NAME
-        self._file: IO[str] | None = _hold(self.path)
+        # Closing the file frees the lock, also where `close` was forgotten.
+        self._free = weakref.finalize(self, os.close, _hold(self.path))
 
     def close(self) -> None:
         """Free the folder; once is enough."""
-        if self._file is not None:
+        if self._free.alive:
             with contextlib.suppress(OSError):  # the folder may be gone
                 self.path.unlink()
-            self._file.close()
-            self._file = None
+            self._free()
 
 
 def _hold(path):
+    """Open and lock a file; return its descriptor."""
     while True:
-        file = open(path, "a+")  # noqa: SIM115  open as long as the lock is held
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _flock(file, path)
             # Between opening and locking its last holder may have removed the file: then it locks nothing.
-            if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(file.fileno())):
-                file.truncate(0)
-                file.write(f"{os.getpid()}\n")
-                file.flush()
+            if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(file)):
+                os.ftruncate(file, 0)
+                os.write(file, b"%d\n" % os.getpid())
                 return file
         except BaseException:
-            file.close()
+            os.close(file)
             raise
-        file.close()
+        os.close(file)
 
 
 def _flock(file, path):
@@ -63,8 +63,7 @@ def _flock(file, path):
         # On NFS Linux makes a lock of byte ranges of it, seen by all machines if the server keeps locks (lockd).
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
+        holder = os.read(file, 20).decode(errors="replace").strip() or "unknown"
         raise ValueError(
             f"{path.parent} is in use by another run (process {holder}). Wait for its end, or use another `out`."
         ) from None

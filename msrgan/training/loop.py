@@ -246,5 +246,5 @@ class Loop:
         last = self.checkpoints.latest
         kept = f"The last good checkpoint is {last}." if last else "There was no checkpoint yet."
         raise FloatingPointError(
-            f"{what}. Go on with a lower `learning_rate`, or start anew by `resume`, in float32. {kept}"
+            f"{what}. Go on with a lower learning rate, or start anew by `resume`, in float32. {kept}"
         )
