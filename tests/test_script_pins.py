@@ -148,7 +148,7 @@ def test_bicubic_interpolation_is_scored_on_the_held_out_files(stage_2, held_out
 
 def test_validation_sees_the_held_out_images_and_the_steps_the_others(stage_2):
     assert sorted(stage_2.validation.names) == ["val/5.png", "val/6.png", "val/7.png"]
-    assert min(hr.min() for _, _, hr in stage_2.validation.cases) > 0.5
+    assert min(case.hr.min() for case in stage_2.validation.cases) > 0.5
     assert len(stage_2.brightest) == 7
     assert max(stage_2.brightest) < 0
 
