@@ -137,7 +137,7 @@ def _surveys(options, settings):
     from msrgan.training.strategy import is_chief
 
     where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": is_chief()}
-    load = partial(datasets.load, options.data, **where)
+    load = partial(datasets.load, options.data, axes=settings.axes, **where)
     images = survey(load("train"), cache_bytes=settings.cache_bytes)
     held_out = survey(load("validation"))
     if images.pairs:

@@ -49,7 +49,7 @@ def train(options: argparse.Namespace) -> None:
     distribution = session.start(settings)  # first: workers connect before anything else
     where = {"manual_dir": settings.manual_dir, "data_dir": settings.data_dir, "chief": is_chief()}
     classes = datasets.class_names(options.data, **where)
-    load = partial(datasets.load, options.data, labels=True, **where)
+    load = partial(datasets.load, options.data, labels=True, axes=settings.axes, **where)
     images = survey(load("train"), cache_bytes=settings.cache_bytes)
     held_out = survey(load("validation"))
     train_vgg(settings, distribution, images=images, held_out=held_out, classes=classes)

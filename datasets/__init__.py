@@ -23,6 +23,7 @@ def load(
     *,
     manual_dir: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
+    axes: str | None = None,
     labels: bool = False,
     chief: bool = True,
 ) -> "tf.data.Dataset":
@@ -34,6 +35,7 @@ def load(
         split: "train", "validation", "test" or "all".
         manual_dir: folder of the raw files of a registered set.
         data_dir: folder of its prepared copy; default `~/tensorflow_datasets`.
+        axes: what the pages of a folder's TIFFs are where they do not say so, as for `io.read`.
         labels: yield "label"; an error if the set has none.
         chief: whether this process prepares a registered set; others wait for it.
 
@@ -46,6 +48,10 @@ def load(
             copy is damaged.
     """
     if is_registered(data):
+        if axes:
+            raise ValueError(
+                f"`axes` are told of the files of a folder. Received: {axes} for the set {data}. Leave them out."
+            )
         import tensorflow_datasets as tfds
 
         builder = prepared(str(data), manual_dir=manual_dir, data_dir=data_dir, chief=chief)
@@ -58,7 +64,7 @@ def load(
     from msrgan.datasets import folder, pairs
 
     path = _folder(data)
-    return (pairs if pairs.is_paired(path) else folder).load(path, split, labels=labels)
+    return (pairs if pairs.is_paired(path) else folder).load(path, split, axes=axes, labels=labels)
 
 
 def class_names(

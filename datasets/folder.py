@@ -19,7 +19,7 @@ from msrgan.datasets.splits import SPLITS, check_all_named, named_by, rank
 from msrgan.datasets.splits import split as split_records
 
 
-def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf.data.Dataset:
+def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = False, seed: int = 0) -> tf.data.Dataset:
     """Read the images of a folder.
 
     `train`, `val` (or `validation`) and `test` folders at the top are the splits. Otherwise, and for a
@@ -29,6 +29,7 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
         folder: images at any depth. Classes, where wanted: the `CC_ID.png` names of the thesis, or one folder a class.
             Label maps: in a folder `labels` or `masks` beside a folder `images`, see `masks`.
         split: "train", "validation", "test" or "all".
+        axes: as for `io.read`.
         labels: yield "label" too.
         seed: of the held-out choice.
 
@@ -49,7 +50,7 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     if not chosen:
         raise ValueError(f"{folder} has too few images to hold some out for {split}. Add images.")
     paths = [record.paths[0] for record in records]
-    read, maps = reader(paths), masks.maps_of(paths, folder, warn=warn_once)
+    read, maps = reader(paths, axes), masks.maps_of(paths, folder, warn=warn_once)
     columns = {"id": [record.id for record in chosen], "image": [os.fsencode(record.paths[0]) for record in chosen]}
     if labels:
         columns["label"] = np.array([names.index(record.label) for record in chosen], np.int64)
@@ -65,17 +66,18 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     return decoded.filter(lambda example: tf.size(example["image"]) > 0)
 
 
-def reader(paths: Sequence[Path]) -> Callable[[tf.Tensor], tf.Tensor]:
+def reader(paths: Sequence[Path], axes: str | None = None) -> Callable[[tf.Tensor], tf.Tensor]:
     """Make a function for tf.data from the path of one of these images to its pixels (H, W, C).
 
-    The dtype is the widest of all the files'. A file that cannot be read is warned of and gives (0, 0, 0).
+    The dtype is the widest of all the files'; `axes` are those of `io.read`. A file that cannot be read is warned of
+    and gives (0, 0, 0).
     """
     dtype = _common_dtype(paths)
 
     def read(name):
         path = Path(os.fsdecode(name))
         try:
-            image = io.read(path)
+            image = io.read(path, axes=axes)
         except (io.UnreadableImageError, FileNotFoundError) as error:
             warn_once(f"skipped {error}")
             return np.zeros((0, 0, 0), dtype)

@@ -41,7 +41,7 @@ def is_paired(folder: Path) -> bool:
     return True
 
 
-def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf.data.Dataset:
+def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = False, seed: int = 0) -> tf.data.Dataset:
     """Read the pairs of a folder.
 
     An image in `lr/` and one in `hr/` make a pair where their paths below these folders are the same but for the
@@ -51,6 +51,7 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     Args:
         folder: see above.
         split: "train", "validation", "test" or "all".
+        axes: as for `io.read`.
         labels: an error if wanted: pairs have none.
         seed: of the held-out choice.
 
@@ -69,7 +70,7 @@ def load(folder: Path, split: str, *, labels: bool = False, seed: int = 0) -> tf
     chosen = choose(records, split, seed=seed)
     if not chosen:
         raise ValueError(f"{folder} has too few pairs to hold some out for {split}. Add pairs.")
-    read_hr, read_lr = (reader([record.paths[side] for record in records]) for side in (0, 1))
+    read_hr, read_lr = (reader([record.paths[side] for record in records], axes) for side in (0, 1))
     columns = {
         "id": [record.id for record in chosen],
         "image": [os.fsencode(record.paths[0]) for record in chosen],

@@ -34,6 +34,7 @@ class Settings:
     data: str
     manual_dir: Path | None = free(None)
     data_dir: Path | None = free(None)
+    axes: str | None = None
     cache_gb: float = free(4.0)
     batch_size: int
     learning_rate: float = free()

@@ -5,6 +5,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 Parser = Callable[[str], int | float]
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -43,9 +44,27 @@ def decay(text: str) -> tuple[float, float]:
         raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1. Received: {text}") from None
 
 
+def axes(text: str) -> str:
+    """Parse the axes of a file, as CYX."""
+    from msrgan.io.axes import check
+
+    try:
+        return check(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).replace("`axes` ", "")) from None
+
+
+def add_axes(parser: Any) -> None:
+    """Add the option that tells what the pages of a TIFF are."""
+    parser.add_argument(
+        "--axes", type=axes, help="what the pages of a TIFF are where it does not say so: CYX for channels"
+    )
+
+
 def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
     """Add the options of data, machine and run folder; their names are those of `training.settings.Settings`."""
-    add = parser.add_argument_group("data").add_argument
+    group = parser.add_argument_group("data")
+    add = group.add_argument
     add("--data", default="simulated", help="folder of images, or the name of a set: see msrgan datasets (%(default)s)")
     add("--manual-dir", type=Path, metavar="DIR", help="where you put the raw files of a named set")
     add("--data-dir", type=Path, metavar="DIR", help="where the prepared copy of a named set lies or will be written")
@@ -53,6 +72,7 @@ def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
         "--cache-gb", type=non_negative, default=4.0, metavar="GB",
         help="memory for decoded images; a larger set is decoded again and again, which is slow (%(default)s)",
     )  # fmt: skip
+    add_axes(group)
     add = parser.add_argument_group("run").add_argument
     add("--out", type=Path, default=Path(out), metavar="DIR", help="folder of this run (%(default)s)")
     add("--no-resume", dest="resume", action="store_false", help="start anew, removing what a run left in --out")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from msrgan.apps.cli.arguments import whole
+from msrgan.apps.cli.arguments import add_axes, whole
 from msrgan.messages import import_tensorflow, warn
 
 
@@ -16,6 +16,7 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--degradation", help="HR to LR: thesis, gaussian:sigma=1, ... (default: the model's)")
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
     parser.add_argument("--split", help="train, validation, test, all (default: all of a folder, else test)")
+    add_axes(parser)
     parser.add_argument("--manual-dir", help="raw files of a registered data set")
     parser.add_argument("--data-dir", help="where its prepared copy lives")
 
@@ -29,7 +30,8 @@ def load(arguments: argparse.Namespace) -> tuple[Any, Iterator[dict[str, Any]]]:
     if model.metadata.get("interrupted"):
         warn(f"the training of {arguments.model} was interrupted before its end")
     split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")
-    data = datasets.load(arguments.data, split, manual_dir=arguments.manual_dir, data_dir=arguments.data_dir)
+    where = {"manual_dir": arguments.manual_dir, "data_dir": arguments.data_dir, "axes": arguments.axes}
+    data = datasets.load(arguments.data, split, **where)
 
     def decoded(example: dict[str, Any]) -> dict[str, Any]:
         return example | {key: example[key].decode() for key in ("id", "group") if key in example}

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from msrgan.apps.cli.arguments import count, positive, whole
+from msrgan.apps.cli.arguments import add_axes, count, positive, whole
 from msrgan.messages import import_tensorflow, report, say
 
 _OPTIONS = {"axes": "--axes"}
@@ -19,19 +19,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
     parser.add_argument("--tile", type=positive, default=256, help="input pixels a side done at once (default: 256)")
     parser.add_argument("--overlap", type=count, help="context of a tile (default: what the model needs)")
-    parser.add_argument(
-        "--axes", type=_axes, help="what the planes of a TIFF are where it does not say so: CYX for channels"
-    )
+    add_axes(parser)
     parser.set_defaults(run=_upscale)
-
-
-def _axes(text: str) -> str:
-    from msrgan.io.axes import check
-
-    try:
-        return check(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).replace("`axes` ", "")) from None
 
 
 def _upscale(arguments: argparse.Namespace) -> int:
