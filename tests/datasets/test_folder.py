@@ -306,3 +306,23 @@ def test_a_folder_may_lie_below_a_name_that_is_no_text(tmp_path):
         with open(f"{folder}/{name}.png", "wb") as file:
             file.write(image)
     assert ids(read(folder, "all")) == ["a.png", "b.png"]
+
+
+def test_pages_without_axes_are_left_out_unless_they_are_told(tmp_path, said):
+    pages = np.random.default_rng(0).integers(0, 200, (3, 16, 20), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "pages.tif", pages, metadata=None, photometric="minisblack")
+    io.write(tmp_path / "plain.png", pages.transpose(1, 2, 0))
+
+    def read(**arguments):
+        examples = datasets.load(tmp_path, "all", **arguments).as_numpy_iterator()
+        return {example["id"].decode(): example["image"] for example in examples}
+
+    assert list(read()) == ["plain.png"]
+    assert "3 pages without axes in" in said.text
+    assert "`axes` CYX for channels, ZYX for a stack" in said.text
+    np.testing.assert_array_equal(read(axes="CYX")["pages.tif"], pages.transpose(1, 2, 0))
+
+
+def test_axes_are_not_told_of_registered_sets():
+    with pytest.raises(ValueError, match="`axes` are told of the files of a folder. Received: CYX for the set simulated"):
+        datasets.load("simulated", "train", axes="CYX")
