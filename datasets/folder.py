@@ -129,7 +129,7 @@ def warn_once(message: str) -> None:
     """Warn of a file on the first of the passes that meet it."""
     if message not in _warned:
         _warned.add(message)
-        messages.warn(f"{message} ({len(_warned)} so far)")
+        messages.warn(message)
 
 
 def _records(folder):

@@ -1,10 +1,13 @@
 """The files of a folder. Links to nothing, and names that are not UTF-8, are left out and named: ids are text."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-from msrgan import io
+from msrgan import io, messages
+from msrgan.io.listing import text_of, why_unusable
+
+_said = set()
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...], *, skip: Callable[[str], object]) -> list[Path]:
@@ -17,39 +20,31 @@ def list_files(folder: Path, suffixes: tuple[str, ...], *, skip: Callable[[str],
     """
     paths = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
     fitting = [path for path in paths if path.name.lower().endswith(suffixes) and not path.name.startswith(".")]
-    return usable(sorted(fitting), folder, skip=skip)
-
-
-def list_images(folder: Path, *, skip: Callable[[str], object]) -> list[Path]:
-    """List the images below a folder like `io.list_images`, without the files that `skip` is told of.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: it holds no image.
-    """
-    return usable(io.list_images(folder), folder, skip=skip)
-
-
-def usable(paths: Iterable[Path], folder: Path, *, skip: Callable[[str], object]) -> list[Path]:
-    """Keep the files of a folder that can be opened and named in text."""
     kept = []
-    for path in paths:
-        fault = _fault(path, folder)
-        if fault:
-            skip(f"{text_of(path)}: {fault}")
+    for path in sorted(fitting):
+        if reason := why_unusable(path, folder):
+            skip(f"{text_of(path)}: {reason}")
         else:
             kept.append(path)
     return kept
 
 
-def text_of(path: str | os.PathLike) -> str:
-    r"""Write a path as text that can be printed: bytes that are not UTF-8 as `\xe4`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def list_images(folder: Path, *, skip: Callable[[str], object]) -> list[Path]:
+    """List the images below a folder, see `io.survey_folder`; say once what files are passed over.
 
+    Args:
+        folder: where to look.
+        skip: told of every image that is left out, and why.
 
-def _fault(path, folder):
-    try:
-        str(path.relative_to(folder)).encode()
-    except UnicodeEncodeError:
-        return "its name is not UTF-8. Rename it"
-    return None if path.is_file() else "no file, or a link to none"
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no image.
+    """
+    survey = io.survey_folder(folder)
+    for path, reason in survey.unusable.items():
+        skip(f"{text_of(path)}: {reason}")
+    line = survey.passed_over()
+    if line and (folder, line) not in _said:  # every split of a set lists its folder
+        _said.add((folder, line))
+        messages.say(f"{text_of(folder)}: {line}")
+    return survey.images

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from msrgan import io
+from msrgan.io.listing import MASK_FOLDERS
 
-BESIDE = ("labels", "masks")
 # Files that keep the numbers of a map; a JPEG blurs them.
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 ENDINGS = ("", "_label", "_labels", "_mask", "_masks")
@@ -63,7 +63,7 @@ def _maps_beside(root):
     """Return {path without suffix: files} of the folders of label maps beside a folder `images`."""
     maps = defaultdict(list)
     for folder in sorted(root.parent.iterdir()):
-        if folder.name.lower() not in BESIDE:
+        if folder.name.lower() not in MASK_FOLDERS:
             continue
         for parent, _, names in os.walk(folder):
             for name in sorted(names):

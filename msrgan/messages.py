@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 _LOGGER = logging.getLogger("msrgan")
 
@@ -32,6 +33,17 @@ def few(texts: Sequence[str], shown: int = 5) -> str:
     """List the first few of many, and how many more there are."""
     more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
     return ", ".join(texts[:shown]) + more
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python and of the packages that results depend on, None of one that is not installed."""
+    known = {"python": sys.version.split()[0]}
+    for name in ("msrgan", "tensorflow", "keras", "numpy", "scipy", "scikit-image", "tensorflow-datasets"):
+        try:
+            known[name] = version(name)
+        except PackageNotFoundError:
+            known[name] = None
+    return known
 
 
 def flags(parser: argparse.ArgumentParser) -> dict[str, str]:

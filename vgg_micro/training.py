@@ -16,6 +16,7 @@ from msrgan.training.loop import Phase
 from msrgan.training.optimizers import adam
 from msrgan.training.settings import Settings, free
 from msrgan.training.strategy import is_chief
+from msrgan.training.transfer import load_weights
 from vgg_micro.classifier import Classifier, classify, scores, write_scores
 from vgg_micro.data import evaluation, labelled
 from vgg_micro.network import vgg19_micro
@@ -97,7 +98,7 @@ def train(
     def finish(folder, loop, interrupted):
         if not _best(folder).is_file():
             return  # interrupted before the first validation
-        network.load_weights(_best(folder))
+        load_weights(network, _best(folder))
         table, _ = judge()
         write_scores(task, table, classes, folder.folder)
         folder.write_json(CLASSES, list(classes))
@@ -131,7 +132,7 @@ def train(
 
 
 def _best(folder: Any):
-    return folder.checkpoints / "best.weights.h5"
+    return folder.checkpoints / "best.npz"
 
 
 def _judge(

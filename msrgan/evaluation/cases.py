@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import tensorflow as tf
 
 from msrgan import io
 from msrgan.degradation import ACQUIRED, Degradation, content_seed, make
@@ -129,6 +130,9 @@ def cases(
             used = use(case)
         except ValueError as error:
             skipped[example["id"]] = str(error)
+            continue
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            skipped[example["id"]] = "It does not fit into memory, or its enlargements do not. Use parts of it"
             continue
         none = False
         yield example, case, used

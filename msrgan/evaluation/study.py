@@ -5,7 +5,6 @@ import io
 import json
 import os
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,8 @@ from msrgan.evaluation.strips import LABELS, stack, strip
 from msrgan.evaluation.summary import Summary, summarize
 from msrgan.io import content_hash, write
 from msrgan.io.atomic import atomic, writable_folder
+from msrgan.messages import versions
 from msrgan.models import Upscaler
-
-_PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "scipy", "scikit-image")
 
 
 def evaluate(
@@ -75,7 +73,7 @@ def evaluate(
             "intensity_matched": case.degradation is None,
             "degradation": case.degradation.text if case.degradation else ACQUIRED,
             "model": model.metadata | {"training_hashes": len(model.metadata["training_hashes"])},
-            "versions": {package: version(package) for package in _PACKAGES},
+            "versions": versions(),
         }
         _write(folder, rows, summary, pictures)
     return summary

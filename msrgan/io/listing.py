@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msrgan.io.raster import SUFFIXES
 from msrgan.messages import few, warn
 
-_MASK_FOLDERS = ("labels", "masks")
+MASK_FOLDERS = ("labels", "masks")
 
 
 class Survey(NamedTuple):
@@ -56,12 +56,12 @@ def survey_folder(folder: str | os.PathLike) -> Survey:
         survey.unusable[Path(error.filename)] = error.strerror
 
     for parent, folders, files in os.walk(folder, onerror=refused):
-        masks += [Path(parent, name) for name in folders if name.lower() in _MASK_FOLDERS]
-        folders[:] = [name for name in folders if not name.startswith(".") and name.lower() not in _MASK_FOLDERS]
+        masks += [Path(parent, name) for name in folders if name.lower() in MASK_FOLDERS]
+        folders[:] = [name for name in folders if not name.startswith(".") and name.lower() not in MASK_FOLDERS]
         for path in (Path(parent, name) for name in files if not name.startswith(".")):
             if path.suffix.lower() not in SUFFIXES:
                 survey.others[path.suffix.lower()] += 1
-            elif reason := _why_unusable(path):
+            elif reason := why_unusable(path, folder):
                 survey.unusable[path] = reason
             else:
                 survey.images.append(path)
@@ -83,15 +83,21 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
     """
     survey = survey_folder(folder)
     for path, reason in survey.unusable.items():
-        warn(f"skipped {path}: {reason}")
+        warn(f"skipped {text_of(path)}: {reason}")
     if not survey.images:
         raise ValueError(f"{folder}: holds no images that can be read")
     return survey.images
 
 
-def _why_unusable(path: Path) -> str | None:
+def text_of(path: str | os.PathLike) -> str:
+    r"""Write a path as text that can be printed: bytes that are not UTF-8 as `\xe4`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def why_unusable(path: Path, folder: Path) -> str | None:
+    """Say why a file of a folder cannot be used, before it is read: its name below the folder, or a link to nothing."""
     try:
-        str(path).encode()
+        str(path.relative_to(folder)).encode()
     except UnicodeEncodeError:
         return "its name is not UTF-8. Rename it"
     if path.is_file():

@@ -36,6 +36,7 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
     Raises:
         ValueError: `path` is something else than a model, or the metadata are not valid.
         FloatingPointError: the generator gives NaN or infinite pixels.
+        OSError: the model cannot be written.
 
     Example:
         >>> import msrgan
@@ -63,7 +64,10 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
         return {"upscaled": (network(image * 2 - 1, training=False) + 1) / 2}
 
     with atomic_folder(path) as folder:
-        tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+        try:
+            tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+        except tf.errors.OpError as error:  # a full disk, for instance
+            raise OSError(f"{path}: the model cannot be written ({error.message.split('; ')[-1]})") from error
         (folder / card.METADATA).write_text(json.dumps(described, indent=1) + "\n")
         strange = safety.strange_parts(folder)
     if strange:
@@ -104,7 +108,7 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
     path = path / "model" if (path / "model").is_dir() else path
     if not (path / "saved_model.pb").is_file():
         raise FileNotFoundError(
-            f"{path}: there is no exported model. Found: {contents(path)}. Name the folder of a finished run of "
+            f"{path}: there is no exported model. Received: {contents(path)}. Name the folder of a finished run of "
             f"train_srgan.py, or {', '.join(KERNELS)}"
         )
     metadata = card.read(path)

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import io
-from msrgan.io.atomic import atomic
 from msrgan.messages import say, warn
 from msrgan.training.loop import Loop, Progress
+from msrgan.training.transfer import save_weights
 
 
 def numbers(logs: dict) -> dict[str, float]:
@@ -154,7 +154,7 @@ class EarlyStop(keras.callbacks.Callback):
         progress: of the loop; the best value and the waiting are saved with its checkpoints.
         monitor: name of a log; lower is better.
         patience: epochs to wait.
-        file: `.weights.h5` for the best weights.
+        file: for the best weights, see `transfer.save_weights`.
         warm_up: steps in which the last epoch counts as the best.
         writes: whether this process writes it.
     """
@@ -184,8 +184,7 @@ class EarlyStop(keras.callbacks.Callback):
         if logs["step"] <= self.warm_up or logs[self.monitor] < memory.get("best", np.inf):
             memory.update(best=logs[self.monitor], best_epoch=epoch, waited=0)
             if self.writes:
-                with atomic(self.file) as file:
-                    self.network.save_weights(file)
+                save_weights(self.network, self.file)
         else:
             memory["waited"] = memory.get("waited", 0) + 1
         if memory.get("waited", 0) >= self.patience:

@@ -8,17 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from msrgan.io.atomic import atomic
-from msrgan.messages import warn
+from msrgan.messages import versions, warn
 from msrgan.training.lock import Lock
 
-PACKAGES = ("msrgan", "tensorflow", "keras", "numpy", "tensorflow-datasets")
 # What a run of either stage leaves in its folder.
 LEFT = ("checkpoints", "logs", "samples", "model", "config.json", "history.csv", "generator.keras")
 LEFT += ("vgg.keras", "classes.json", "per_class.csv", "confusion.png", "scores.png")
@@ -139,7 +137,7 @@ class Run:
         if known and not resume:
             self._clear()
         self.checkpoints.mkdir(exist_ok=True)
-        about = {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": _versions()}
+        about = {"command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]), "versions": versions()}
         content = config | about | {"git_commit": _git_commit()}
         with _atomic(self.folder / "config.json") as file:
             file.write_text(json.dumps(content, indent=2) + "\n")
@@ -232,19 +230,9 @@ def _atomic(path):
         raise
 
 
-def _versions():
-    versions = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = None
-    return versions
-
-
 def _git_commit():
     """Return the commit of the source tree, or None where it is installed without one."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -1,12 +1,30 @@
-"""Start a generator from the weights of another run."""
+"""Weights on their way from one network to another: the best ones of a run, those that a run starts from."""
 
 from itertools import zip_longest
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import msrgan.networks  # noqa: F401  registers the layers of a saved generator
+from msrgan.io.atomic import atomic
 from msrgan.networks.phases import Bicubic
+
+
+def save_weights(network: keras.Model, file: Path) -> None:
+    """Write the weights of a network by their names, whole or not at all.
+
+    NumPy's format: that of HDF5 ends the process where the disk is full.
+    """
+    with atomic(file) as path, open(path, "wb") as stream:
+        np.savez(stream, **{weight.path: keras.ops.convert_to_numpy(weight) for weight in network.weights})
+
+
+def load_weights(network: keras.Model, file: Path) -> None:
+    """Take the weights that `save_weights` wrote; KeyError if the network has others."""
+    with np.load(file, allow_pickle=False) as saved:
+        for weight in network.weights:
+            weight.assign(saved[weight.path])
 
 
 def start_from(run: Path, *generators: keras.Model) -> None:

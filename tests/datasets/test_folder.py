@@ -114,7 +114,6 @@ def test_unreadable_files_are_named_and_skipped(image_folder, tmp_path, said):
         assert ids(read(tmp_path, "all")) == ["good.png"]
     warnings = said.text
     assert [warnings.count(f"/{name}: ") for name in ("bad.png", "empty.tif", "nan.tif")] == [1, 1, 1]
-    assert "3 so far" in warnings
 
 
 @pytest.mark.parametrize(
@@ -324,5 +323,7 @@ def test_pages_without_axes_are_left_out_unless_they_are_told(tmp_path, said):
 
 
 def test_axes_are_not_told_of_registered_sets():
-    with pytest.raises(ValueError, match="`axes` are told of the files of a folder. Received: CYX for the set simulated"):
+    with pytest.raises(
+        ValueError, match="`axes` are told of the files of a folder. Received: CYX for the set simulated"
+    ):
         datasets.load("simulated", "train", axes="CYX")

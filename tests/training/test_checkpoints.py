@@ -134,9 +134,9 @@ def test_what_failed_attempts_left_is_removed(tmp_path):
     (tmp_path / "ckpt-9_temp" / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"x")
     (tmp_path / "ckpt-12.data-00000-of-00001").write_bytes(b"x")
     (tmp_path / "ckpt-12.index.tempstate77").write_bytes(b"x")
-    (tmp_path / "best.weights.h5").write_bytes(b"x")
+    (tmp_path / "best.npz").write_bytes(b"x")
     saved.tidy()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.weights.h5", *whole]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.npz", *whole]
 
 
 @pytest.fixture

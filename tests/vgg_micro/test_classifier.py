@@ -8,6 +8,7 @@ from sklearn import metrics
 
 from msrgan.training.callbacks import EarlyStop
 from msrgan.training.loop import Progress
+from msrgan.training.transfer import load_weights
 from vgg_micro import data
 from vgg_micro.classifier import Classifier, classify, scores, write_scores
 from vgg_micro.tasks import MultiLabel, SingleLabel, task_of
@@ -181,7 +182,7 @@ def test_box_blur_is_a_mean_and_keeps_edges():
 def stop(tmp_path):
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     progress = Progress()
-    callback = EarlyStop(network, progress, monitor="val", patience=2, file=tmp_path / "best.weights.h5")
+    callback = EarlyStop(network, progress, monitor="val", patience=2, file=tmp_path / "best.npz")
     callback.set_model(network)
     callback.on_train_begin()
     return callback, network, progress
@@ -200,7 +201,7 @@ def test_early_stop_keeps_the_best_and_waits(stop):
     assert not network.stop_training
     epochs(stop, [1.5])
     assert network.stop_training
-    network.load_weights(callback.file)
+    load_weights(network, callback.file)
     assert network.get_weights()[0][0, 0] == 1.0
     again = EarlyStop(network, progress, monitor="val", patience=2, file=callback.file)
     again.set_model(network)
@@ -212,5 +213,5 @@ def test_early_stop_trusts_no_validation_before_batch_norm_settled(stop):
     callback, network, _ = stop
     epochs(stop, [1.0, 2.0, 3.0, 4.0], first_step=47)
     assert not network.stop_training
-    network.load_weights(callback.file)
+    load_weights(network, callback.file)
     assert network.get_weights()[0][0, 0] == 4.0

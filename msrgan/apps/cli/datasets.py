@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msrgan.messages import import_tensorflow
+from msrgan.messages import import_tensorflow, say
 
 
 def add_command(commands: Any) -> None:
@@ -24,9 +24,9 @@ def _datasets(arguments):
     if not arguments.name:
         if arguments.prepare:
             raise ValueError("--prepare needs the NAME of a set. `msrgan datasets` lists them.")
-        print(catalog.overview(arguments.data_dir))
+        say(catalog.overview(arguments.data_dir))
         return
     catalog.name_of(arguments.name)
     if arguments.prepare:
         datasets.load(arguments.name, "train", manual_dir=arguments.manual_dir, data_dir=arguments.data_dir)
-    print(catalog.details(arguments.name, arguments.data_dir))
+    say(catalog.details(arguments.name, arguments.data_dir))
