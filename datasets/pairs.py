@@ -100,7 +100,7 @@ def _folders(root, names):
 def _places(folder):
     """Return all folders below a folder that hold images, itself among them."""
     try:
-        return sorted({path.parent for path in io.list_images(folder)})
+        return sorted({path.parent for path in io.survey_folder(folder).images})
     except ValueError:
         return []  # or all of them are behind links
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -192,3 +193,15 @@ def smooth(shape, dtype=np.uint16, seed=0):
     coarse = tf.image.resize(rng.random((1, 8, 8, shape[2])), shape[:2], method="bicubic")[0].numpy()
     coarse = np.clip(coarse, 0, 1) + 0.02 * rng.random(shape)
     return (coarse * np.iinfo(dtype).max / 20).astype(dtype)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 200 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

@@ -22,7 +22,7 @@ from vgg_micro.data import evaluation, labelled
 from vgg_micro.network import vgg19_micro
 from vgg_micro.tasks import Task, task_of
 
-HINT = "--width 0.25 --batch-size 32 --epochs 10"
+HINT = "`width` 0.25, `batch_size` 32 and `epochs` 10"
 NETWORK, CLASSES = "vgg.keras", "classes.json"
 WARM_UP = 50  # steps
 

@@ -25,7 +25,9 @@ from msrgan.training.step import SRGAN
 from msrgan.training.strategy import is_chief
 from msrgan.training.transfer import start_from
 
-HINT = "--filters 32 --blocks 4 --batch-size 8 --pretrain-steps 300 --steps 100, and a --vgg of --width 0.25"
+HINT = (
+    "`filters` 32, `blocks` 4, `batch_size` 8, `pretrain_steps` 300, `steps` 100, and a `vgg` of a quarter of the width"
+)
 MODEL, GENERATOR = "model", "generator.keras"
 
 

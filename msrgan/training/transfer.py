@@ -12,7 +12,7 @@ from msrgan.networks.phases import Bicubic
 
 
 def save_weights(network: keras.Model, file: Path) -> None:
-    """Write the weights of a network by their names, whole or not at all.
+    """Write the weights of a functional network by their names, whole or not at all.
 
     NumPy's format: that of HDF5 ends the process where the disk is full.
     """

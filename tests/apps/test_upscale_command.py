@@ -75,8 +75,8 @@ def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["IN/none.png", "-o", "OUT"], "none.png: no such file or folder"),
-        (["IN", "-o", "OUT", "--model", "IN/none"], "none: there is no exported model. Found: nothing"),
-        (["IN", "-o", "OUT", "--model", "IN"], "there is no exported model. Found: a folder of a.png, plate"),
+        (["IN", "-o", "OUT", "--model", "IN/none"], "none: there is no exported model. Received: nothing"),
+        (["IN", "-o", "OUT", "--model", "IN"], "there is no exported model. Received: a folder of a.png, plate"),
         (["IN", "-o", "IN/out"], "must lie outside the input folder"),
         (["IN", "-o", "IN"], "must lie outside the input folder"),
         (["IN", "-o", "IN/a.png"], "must lie outside the input folder"),

@@ -1,5 +1,6 @@
 """Plain folders: splits, classes, bit depths, label maps, and files that cannot be read."""
 
+import contextlib
 import json
 import os
 
@@ -289,8 +290,8 @@ def test_links_to_nothing_and_names_that_are_no_text_are_named_and_skipped(tmp_p
     assert [message.partition(" (")[0].removeprefix("skipped ") for message in said.messages] == [
         f"{tmp_path}/b\\xe4d/fine.png: its name is not UTF-8. Rename it",
         f"{tmp_path}/caf\\xe9.png: its name is not UTF-8. Rename it",
-        f"{tmp_path}/link.png: no file, or a link to none",
-        f"{tmp_path}/loop.png: no file, or a link to none",
+        f"{tmp_path}/link.png: a link to nothing",
+        f"{tmp_path}/loop.png: a link to nothing",
     ]
     (tmp_path / "good.png").unlink()
     with pytest.raises(ValueError, match="holds no images that can be opened"):
@@ -327,3 +328,13 @@ def test_axes_are_not_told_of_registered_sets():
         ValueError, match="`axes` are told of the files of a folder. Received: CYX for the set simulated"
     ):
         datasets.load("simulated", "train", axes="CYX")
+
+
+def test_files_that_are_no_images_are_said_once(tmp_path, said):
+    write(tmp_path / "good.png", spots(1, size=12))
+    for name in ("a.czi", "b.czi", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    for split in ("train", "all", "all"):
+        with contextlib.suppress(ValueError):  # too few to hold some out
+            datasets.load(tmp_path, split)
+    assert said.messages == [f"{tmp_path}: passed over 3 files that are no images: 2 .czi, 1 .txt"]

@@ -103,6 +103,19 @@ def test_images_that_cannot_be_used_are_skipped_and_named():
         list(cases(model, examples[2:], contrast, degradation=None, skipped={}))
 
 
+def test_an_image_that_does_not_fit_into_memory_is_skipped():
+    def use(case):
+        if case.hr.shape[0] == 48:
+            raise MemoryError
+        return case.hr.shape
+
+    examples = [{"id": name, "image": smooth((size, 48, 1))} for name, size in (("large", 48), ("small", 32))]
+    skipped = {}
+    used = list(cases(models.load("bicubic"), examples, use, degradation="area", skipped=skipped))
+    assert [example["id"] for example, _, _ in used] == ["small"]
+    assert skipped == {"large": "It does not fit into memory, or its enlargements do not. Use parts of it"}
+
+
 def test_compare_leaves_out_channels_that_do_not_vary():
     hr = np.zeros((16, 16, 2))
     hr[..., 0] = np.indices((16, 16)).sum(axis=0) % 2

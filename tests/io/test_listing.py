@@ -1,5 +1,6 @@
 import os
 
+import numpy as np
 import pytest
 
 from msrgan import io
@@ -71,7 +72,7 @@ def test_links_to_nothing_and_strange_names_are_skipped_and_named(tmp_path, said
     assert len(lines) == 4
     assert lines[1:3] == [f"skipped {tmp_path}/link.png: a link to nothing", f"skipped {tmp_path}/pipe.png: no file"]
     assert lines[0].endswith("/b.png: its name is not UTF-8. Rename it")
-    assert lines[3].endswith("\udcff.png: its name is not UTF-8. Rename it")
+    assert lines[3].endswith("\\xff.png: its name is not UTF-8. Rename it")
     for name in ("a.png", "good.png"):
         (tmp_path / name).unlink()
     with pytest.raises(ValueError, match="holds no images that can be read"):
@@ -98,3 +99,10 @@ def test_contents(tmp_path):
     touch(tmp_path, ["b", "a"])
     assert contents(tmp_path) == "a folder of a, b"
     assert contents(tmp_path / "a") == "a file"
+
+
+def test_only_the_name_below_the_folder_must_be_text(tmp_path):
+    parent = tmp_path / os.fsdecode(b"caf\xe9")
+    io.write(parent / "a.png", np.zeros((4, 4), np.uint8))
+    assert io.survey_folder(parent).images == [parent / "a.png"]
+    assert io.survey_folder(tmp_path).unusable == {parent / "a.png": "its name is not UTF-8. Rename it"}

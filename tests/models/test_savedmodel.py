@@ -157,7 +157,7 @@ def test_load_takes_a_run_folder(exported, model):
 
 
 def test_load_errors(exported, tmp_path):
-    with pytest.raises(FileNotFoundError, match="missing: there is no exported model. Found: nothing"):
+    with pytest.raises(FileNotFoundError, match="missing: there is no exported model. Received: nothing"):
         models.load(tmp_path / "missing")
     with pytest.raises(FileNotFoundError, match="Found: a file"):
         models.load(exported / "msrgan.json")
@@ -437,3 +437,11 @@ def test_a_model_of_infinite_pixels_is_an_error(pixel, dtype):
 def test_upscale_takes_a_path(exported, model):
     image = random_image((8, 8), np.uint8)
     np.testing.assert_array_equal(upscaling.upscale(exported, image), upscaling.upscale(model, image))
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_model(small_disk):
+    generator = srresnet(channels=1, filters=32, blocks=1)
+    with pytest.raises(OSError, match="model: the model cannot be written .*No space left") as error:
+        models.export(generator, small_disk / "model")
+    assert "\n" not in str(error.value)
+    assert list(small_disk.iterdir()) == []

@@ -1,8 +1,5 @@
 """Checkpoints: what they hold by which name, and what becomes of damaged ones."""
 
-import shutil
-import subprocess
-
 import keras
 import numpy as np
 import pytest
@@ -137,21 +134,6 @@ def test_what_failed_attempts_left_is_removed(tmp_path):
     (tmp_path / "best.npz").write_bytes(b"x")
     saved.tidy()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.npz", *whole]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 200 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if (
-        not mount
-        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder], capture_output=True).returncode
-    ):
-        pytest.skip("needs the right to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(small_disk):

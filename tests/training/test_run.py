@@ -1,9 +1,11 @@
 """A run folder: its lock, its config, and what it refuses."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
 
 from msrgan.training.run import Run
 
@@ -125,3 +127,12 @@ def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left") as error:
             run.write_json("classes.json", [])
     assert error.value.filename == str(tmp_path / "classes.json")
+
+
+def test_the_commit_of_the_source_is_recorded(tmp_path):
+    if not (ROOT / ".git").exists():
+        pytest.skip("this source is no checkout")
+    with Run(tmp_path, **ARGUMENTS):
+        recorded = json.loads((tmp_path / "config.json").read_text())["git_commit"]
+    head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert recorded == head.stdout.strip()

@@ -27,7 +27,7 @@ def test_what_cannot_be_opened_or_named_is_told(tmp_path):
     assert [path.name for path in listed] == ["good.mat", "link.mat"]
     assert sorted(skipped) == [
         f"{tmp_path}/\\xff.mat: its name is not UTF-8. Rename it",
-        f"{tmp_path}/nothing.mat: no file, or a link to none",
-        f"{tmp_path}/pipe.mat: no file, or a link to none",
+        f"{tmp_path}/nothing.mat: a link to nothing",
+        f"{tmp_path}/pipe.mat: no file",
     ]
     assert text_of("plain/ä.png") == "plain/ä.png"
