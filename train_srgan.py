@@ -169,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run stage 2 from the command line; return the exit code."""
     arguments = parser()
     options = arguments.parse_args(argv)
-    return command(lambda: train(options), name=arguments.prog, options=flags(arguments))
+    return command(lambda: train(options), name=arguments.prog, options=flags(arguments) | {"weights": "--vgg-weights"})
 
 
 if __name__ == "__main__":

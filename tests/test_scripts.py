@@ -18,6 +18,8 @@ from msrgan.degradation import make
 from msrgan.training.variants import TRAINING, VARIANTS
 
 VGG = ["--width", "0.03125", "--image-size", "32", "--epochs", "1", "--batch-size", "4"]
+# How a TIFF says that its planes are channels.
+PLANES = {"photometric": "minisblack", "metadata": {"axes": "CYX"}}
 SRGAN = ["--filters", "4", "--blocks", "1", "--patch-size", "16", "--batch-size", "2"]
 SRGAN += ["--pretrain-steps", "2", "--steps", "2", "--steps-per-epoch", "2"]
 
@@ -164,7 +166,7 @@ def test_imagenet_features_from_a_file(image_folder, tmp_path, capfd):
     assert train_srgan.main([*map(str, arguments), str(weights), "--out", str(out), *SRGAN]) == 0
     assert float(table(out / "history.csv")[1]["norm_content"]) > 0
     nowhere = [*arguments, tmp_path / "nowhere.h5", *SRGAN]
-    assert_refused(train_srgan.main, nowhere, tmp_path / "other", capfd, "no such file of VGG19 weights")
+    assert_refused(train_srgan.main, nowhere, tmp_path / "other", capfd, "must name a file of VGG19 weights")
     mixed = ["--data", image_folder, "--vgg", "runs/vgg", "--vgg-weights", weights, *SRGAN]
     assert_refused(
         train_srgan.main, mixed, tmp_path / "other", capfd, "are those of ImageNet's VGG19. Received: --vgg runs"
@@ -192,7 +194,8 @@ def test_an_adversarial_loss_alone_is_refused(grey, tmp_path, capfd):
 def test_other_channels_and_depths(channels, tmp_path):
     for k in range(3):
         image = spots(k, size=20, channels=channels, dtype=np.uint16)
-        tifffile.imwrite(tmp_path / f"{k}.tif", np.moveaxis(image, -1, 0).squeeze(), photometric="minisblack")
+        planes = np.moveaxis(image, -1, 0)
+        tifffile.imwrite(tmp_path / f"{k}.tif", planes, **PLANES)
     out = tmp_path / "run"
     assert train_srgan.main(["--data", str(tmp_path), "--vgg", "none", "--out", str(out), *SRGAN]) == 0
     assert msrgan.load(out).channels == channels
@@ -266,12 +269,12 @@ def test_only_unreadable_images(tmp_path, capfd):
 def test_image_smaller_than_the_patch(grey, tmp_path, capfd):
     arguments = ["--data", grey, "--vgg", "none"]
     assert_refused(
-        train_srgan.main, arguments, tmp_path / "run", capfd, "of 20x20. Remove it or use a patch size of 20"
+        train_srgan.main, arguments, tmp_path / "run", capfd, "of 20x20. Remove it or use a --patch-size of 20"
     )
 
 
 def test_mixed_channels(grey, tmp_path, capfd):
-    tifffile.imwrite(grey / "four.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
+    tifffile.imwrite(grey / "four.tif", np.zeros((4, 20, 20), np.uint8), **PLANES)
     arguments = ["--data", grey, "--vgg", "none", *SRGAN]
     assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "need the same number of channels")
 
@@ -300,13 +303,13 @@ def test_labels_missing_or_of_one_class(grey, tmp_path, capfd):
 
 def test_no_vgg_yet(grey, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert_refused(train_srgan.main, ["--data", grey, *SRGAN], tmp_path / "run", capfd, "python train_vgg.py")
+    assert_refused(train_srgan.main, ["--data", grey, *SRGAN], tmp_path / "run", capfd, "Train one first by train_vgg.py")
 
 
 def test_vgg_of_other_channels(vgg, tmp_path, capfd):
     (tmp_path / "data").mkdir()
     for k in range(3):
-        tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.zeros((4, 20, 20), np.uint8), photometric="minisblack")
+        tifffile.imwrite(tmp_path / "data" / f"{k}.tif", np.zeros((4, 20, 20), np.uint8), **PLANES)
     arguments = ["--data", tmp_path / "data", "--vgg", vgg, *SRGAN]
     assert_refused(
         train_srgan.main, arguments, tmp_path / "run", capfd, "take images of 3 channels. Received: images of 4"
@@ -324,10 +327,11 @@ def test_no_resume_removes_what_a_run_left_and_nothing_else(grey, tmp_path):
     (out / "model").mkdir(parents=True)
     (out / "model" / "mine.txt").write_text("mine")
     arguments = ["--data", str(grey), "--vgg", "none", "--out", str(out), *SRGAN, "--no-resume"]
-    assert train_srgan.main(arguments) == 2  # export refuses to replace a folder that is no model
-    assert (out / "model" / "mine.txt").exists()
+    assert train_srgan.main(arguments) == 2  # told before the training: a folder that is no model is not replaced
+    assert [path.name for path in out.rglob("*")] == ["model", "mine.txt"]
     (out / "model" / "mine.txt").unlink()
     (out / "model").rmdir()
+    assert train_srgan.main(arguments) == 0
     (out / "notes.txt").write_text("mine")
     (out / "vgg.keras").write_text("left by an earlier run")
     assert train_srgan.main(arguments) == 0

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -51,45 +50,6 @@ def run(main, arguments, out):
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert main([*map(str, arguments), "--out", str(out)]) == 0
     return printed.getvalue()
-
-
-def run_and_kill(name, arguments, out, checkpoint):
-    """Start a run in a fresh process and end it with SIGKILL as soon as a checkpoint exists."""
-    process = script(name, *arguments, "--out", out)
-    file = out / "checkpoints" / f"ckpt-{checkpoint}.index"
-    deadline = time.monotonic() + 240
-    while not file.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -9, "the run must die before its end"
-
-
-@pytest.mark.parametrize(
-    ("main", "arguments", "checkpoint", "product"),
-    [
-        (train_vgg.main, [*VGG, "--epochs", 14, "--checkpoint-every", 3], 9, "vgg.keras"),
-        (
-            train_srgan.main,
-            [*GAN, "--pretrain-steps", 12, "--steps", 38, "--checkpoint-every", 7],
-            14,
-            "generator.keras",
-        ),
-    ],
-)
-def test_a_killed_run_ends_like_one_never_killed(main, arguments, checkpoint, product, image_folder, tmp_path):
-    arguments = ["--data", image_folder, *arguments]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run_and_kill(f"{main.__module__}.py", arguments, killed, checkpoint)
-    assert not (killed / product).exists()
-    printed = run(main, arguments, killed)
-    # The kill may come between a checkpoint and the note that it is the latest.
-    assert int(printed.split("resumed at step ")[1].split()[0]) > 0
-    run(main, arguments, whole)
-    assert_same(weights(killed / product), weights(whole / product))
-    rows = history(killed)
-    assert rows == history(whole)
-    assert len({row["step"] for row in rows}) == len(rows)
 
 
 def test_a_finished_run_is_continued_by_more_steps(image_folder, tmp_path):

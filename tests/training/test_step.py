@@ -157,18 +157,6 @@ def test_a_fake_image_on_target_still_teaches_the_generator():
     np.testing.assert_allclose(at_sr, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("variant", ADVERSARIAL)
-def test_xla_gives_the_same_step(variant, vgg):
-    features = micro(vgg)
-    weights = {}
-    for jit in (False, True):
-        model, batch = build(variant, features=features, rate=1e-4)
-        logs = tf.function(model.train_step, jit_compile=jit)(batch)
-        weights[jit] = values(model.generator) + values(model.discriminator) + [float(v) for v in logs.values()]
-    for eager, compiled in zip(weights[False], weights[True], strict=True):
-        np.testing.assert_allclose(compiled, eager, atol=1e-4, rtol=1e-4)
-
-
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_keeps_float32_weights_and_finite_losses(precision):
     keras.config.set_dtype_policy(precision)
