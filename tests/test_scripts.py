@@ -303,7 +303,8 @@ def test_labels_missing_or_of_one_class(grey, tmp_path, capfd):
 
 def test_no_vgg_yet(grey, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert_refused(train_srgan.main, ["--data", grey, *SRGAN], tmp_path / "run", capfd, "Train one first by train_vgg.py")
+    arguments = ["--data", grey, *SRGAN]
+    assert_refused(train_srgan.main, arguments, tmp_path / "run", capfd, "Train one first by train_vgg.py")
 
 
 def test_vgg_of_other_channels(vgg, tmp_path, capfd):
