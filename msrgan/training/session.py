@@ -28,7 +28,7 @@ class Job(NamedTuple):
         phases: of the training, in order.
         batches: see `loop.Loop`.
         steps_per_epoch: steps between two validations.
-        validate: () -> scores; asked of the chief alone.
+        validate: () -> scores, in every worker: what stops early must stop everywhere.
         images: those that are trained on.
         held_out: those that are validated on.
         derived: what the images decided, for config.json.
@@ -102,7 +102,7 @@ def run(job: Job, settings: Settings, distribution: tf.distribute.Strategy) -> N
             checkpoint_every=settings.checkpoint_every,
             distribution=distribution,
             jit=use_xla(settings.jit, distribution.num_replicas_in_sync),
-            validate=job.validate if chief else dict,
+            validate=job.validate,
         )
         step = loop.restore()
         if step and chief:

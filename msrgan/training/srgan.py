@@ -103,7 +103,7 @@ def train(
         phases=phases,
         batches=_batches(settings, images, channels, window),
         steps_per_epoch=steps_per_epoch,
-        validate=lambda: validation(model.upscale),
+        validate=(lambda: validation(model.upscale)) if is_chief() else dict,  # its scores decide nothing
         images=images,
         held_out=held_out,
         derived={
