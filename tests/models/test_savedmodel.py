@@ -159,9 +159,9 @@ def test_load_takes_a_run_folder(exported, model):
 def test_load_errors(exported, tmp_path):
     with pytest.raises(FileNotFoundError, match="missing: there is no exported model. Received: nothing"):
         models.load(tmp_path / "missing")
-    with pytest.raises(FileNotFoundError, match="Found: a file"):
+    with pytest.raises(FileNotFoundError, match="Received: a file"):
         models.load(exported / "msrgan.json")
-    with pytest.raises(FileNotFoundError, match="Found: an empty folder"):
+    with pytest.raises(FileNotFoundError, match="Received: an empty folder"):
         models.load(tmp_path)
     with pytest.raises(ValueError, match="enlarges 4 times.*scale=2"):
         models.load(exported, scale=2)
