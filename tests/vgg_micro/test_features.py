@@ -131,7 +131,7 @@ def test_micro_computes_in_the_policy_in_force(vgg):
 
 
 def test_missing_network_and_unknown_layer_are_named(vgg, tmp_path):
-    with pytest.raises(FileNotFoundError, match="Received: .*, an empty folder. Train one first by train_vgg.py, name another"):
+    with pytest.raises(FileNotFoundError, match="Received: .*, an empty folder. Train one first by train_vgg.py"):
         features.micro(tmp_path)
     with pytest.raises(FileNotFoundError, match="a trained mini-VGG19. Received: .*nowhere, "):
         features.micro(tmp_path / "nowhere")
