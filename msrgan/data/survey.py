@@ -3,7 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -101,14 +101,22 @@ def survey(images: tf.data.Dataset, *, cache_bytes: int = 0) -> Survey:
     return Survey(counted, ids, _common(channels), min(sizes, key=lambda s: min(s[:2])), nbytes, hashes, pairs)
 
 
-def _in_memory(examples: deque, spec: dict[str, Any]) -> tf.data.Dataset:
-    """Hand examples over to tf.data, which keeps them; they are taken out one by one, so that none is held twice."""
+def _in_memory(examples: deque, spec: dict[str, tf.TensorSpec]) -> tf.data.Dataset:
+    """Hand examples over to tf.data, which keeps them; they are taken out one by one, so that none is held twice.
 
-    def hand_over():
-        while examples:
-            yield examples.popleft()
+    Not by `Dataset.from_generator`: it has the process give every freed block of 128 kB or more back to the system, and
+    each step then asks for all its memory again (1.36 s in place of .83 for a step of stage 1).
+    """
 
-    dataset = tf.data.Dataset.from_generator(hand_over, output_signature=spec).cache()
+    def next_values(_):
+        example = examples.popleft()
+        return [example[key] for key in spec]
+
+    def hand_over(k):
+        values = tf.numpy_function(next_values, [k], [value.dtype for value in spec.values()])
+        return {key: tf.ensure_shape(value, spec[key].shape) for key, value in zip(spec, values, strict=True)}
+
+    dataset = tf.data.Dataset.range(len(examples)).map(hand_over).cache()
     for _ in dataset:  # a complete reading fills the cache, which all datasets made of this one share
         pass
     return dataset

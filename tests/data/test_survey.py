@@ -118,3 +118,10 @@ def test_images_over_the_limit_are_shuffled_in_a_window():
     assert shuffle_window(known, 8 * 300) is None
     assert shuffle_window(known, 4 * 300) == 4
     assert shuffle_window(known, 0) == 1
+
+
+def test_a_survey_leaves_the_allocator_of_the_process_alone():
+    known = survey(decoded()[0], cache_bytes=10**6)
+    graph = tf.raw_ops.DatasetToGraphV2(input_dataset=known.images._variant_tensor).numpy()
+    assert b"CacheDataset" in graph
+    assert b"GeneratorDataset" not in graph  # it lowers M_MMAP_THRESHOLD for good
