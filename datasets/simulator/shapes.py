@@ -1,6 +1,6 @@
 """Shapes of the simulated cells: who owns which pixel, and how far every pixel is from the borders.
 
-Units and points are those of `bodies`.
+Units and points are as in `bodies`.
 """
 
 from typing import NamedTuple

@@ -6,7 +6,7 @@ the small grid, in *phase layout*: a ``(B, H, W, 4F)`` tensor whose ``depth_to_s
 ``2i + p``, column ``2j + q``: four phases of F channels, in the order of ``keras.ops.nn.depth_to_space``.
 
 Each layer keeps the kernel of its paper as its weight and rearranges it when called: parameter counts,
-initialisation and gradients are those of the textbook form. ``reach(radius)`` is how far it looks: the radius
+initialisation and gradients are the same as in the textbook form. ``reach(radius)`` is how far it looks: the radius
 at its input that a radius at its output needs (``msrgan.networks.receptive``).
 """
 
