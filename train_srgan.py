@@ -131,7 +131,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _surveys(options, settings):
-    """Return the training and the held-out images, found fit for the patches."""
+    """Return the training and the held-out images, after a check that patches fit into them."""
     from msrgan import datasets
     from msrgan.data.survey import check_pairs, check_patch, survey
     from msrgan.training.strategy import is_chief
@@ -139,9 +139,10 @@ def _surveys(options, settings):
     where = {"manual_dir": options.manual_dir, "data_dir": options.data_dir, "chief": is_chief()}
     load = partial(datasets.load, options.data, axes=settings.axes, **where)
     images = survey(load("train"), cache_bytes=settings.cache_bytes)
-    held_out = survey(load("validation"))
+    # In what memory is left: a file is then decoded once, and not again for the scores.
+    held_out = survey(load("validation"), cache_bytes=settings.cache_bytes - images.nbytes)
     if images.pairs:
-        # Those of the test split too: better told now than after the training.
+        # The test split too: better told now than after the training.
         check_pairs([images, held_out, survey(load("test"))], settings.scale)
     check_patch(images, settings.patch_size)
     return images, held_out

@@ -51,7 +51,8 @@ def train(options: argparse.Namespace) -> None:
     classes = datasets.class_names(options.data, **where)
     load = partial(datasets.load, options.data, labels=True, axes=settings.axes, **where)
     images = survey(load("train"), cache_bytes=settings.cache_bytes)
-    held_out = survey(load("validation"))
+    # In what memory is left: a file is then decoded once, and not again for the scores.
+    held_out = survey(load("validation"), cache_bytes=settings.cache_bytes - images.nbytes)
     train_vgg(settings, distribution, images=images, held_out=held_out, classes=classes)
 
 

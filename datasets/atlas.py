@@ -18,6 +18,7 @@ from msrgan.io.tables import rows
 
 # What a colour shows: microtubules, the protein of interest, the nucleus, the endoplasmic reticulum.
 COLOURS = ("red", "green", "blue", "yellow")
+LICENCE = "Human Protein Atlas images: see https://www.proteinatlas.org/about/licence"
 
 
 class DepthConfig(tfds.core.BuilderConfig):

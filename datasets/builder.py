@@ -24,8 +24,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A set that TFDS prepares from raw files, which the user has.
 
     A subclass lives in a folder of its own, beside README.md (what the set holds; under "Raw files", how to get them)
-    and CITATIONS.bib. It says its features (`_info`), lists its `records` and gives a `reader` of them. A file that
-    cannot be read is named and skipped.
+    and CITATIONS.bib. It says its `features` and its licence, lists its `records` and gives a `reader` of them. A file
+    that cannot be read is named and skipped.
 
     Args:
         config: name of a configuration, or one.
@@ -38,6 +38,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         ValueError: there is no such configuration or option, or the prepared copy is damaged.
     """
 
+    HOMEPAGE: ClassVar[str | None] = None
+    LICENCE: ClassVar[str]
     # {option: its default}; an option `beam`, "on" or "off", is common to the sets that have it.
     OPTIONS: ClassVar[dict[str, Any]] = {}
     # Of what a split needs one, and what that takes, for the error where there is none.
@@ -70,6 +72,10 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return config
 
     @abc.abstractmethod
+    def features(self) -> dict[str, Any]:
+        """Return the TFDS features of an example, besides its id and its group, which every set has."""
+
+    @abc.abstractmethod
     def records(self, folder: Path | None, tally: Tally) -> list[Record]:
         """List what the set is made of.
 
@@ -93,6 +99,15 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def label(self, records: Sequence[Record]) -> Callable[[Record], Any]:
         """Return the function from a record to the class whose balance the splits keep."""
         return lambda record: record.label
+
+    def _info(self):
+        features = {"id": tfds.features.Text(), **self.features(), "group": tfds.features.Text()}
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=("image", "label") if "label" in features else None,
+            homepage=self.HOMEPAGE,
+            license=self.LICENCE,
+        )
 
     # What TFDS calls, in this order, when a set is prepared.
 

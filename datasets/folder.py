@@ -69,7 +69,7 @@ def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = Fa
 def reader(paths: Sequence[Path], axes: str | None = None) -> Callable[[tf.Tensor], tf.Tensor]:
     """Make a function for tf.data from the path of one of these images to its pixels (H, W, C).
 
-    The dtype is the widest of all the files'; `axes` are those of `io.read`. A file that cannot be read is warned of
+    The dtype is the widest of all the files'; `axes` as for `io.read`. A file that cannot be read is warned of
     and gives (0, 0, 0).
     """
     dtype = _common_dtype(paths)

@@ -54,6 +54,12 @@ def note(values, tensor):
     tf.numpy_function(lambda value: values.append(value.copy()) or np.int64(0), [tensor], tf.int64)
 
 
+def remember_reads(patch, reads):
+    """Append the path of every image file that is read to a list."""
+    read_file = msrgan.io.read
+    patch.setattr("msrgan.io.read", lambda path, **named: reads.append(path) or read_file(path, **named))
+
+
 # Stage 2
 
 
@@ -72,7 +78,8 @@ def two_splits(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stage_2(two_splits, tmp_path_factory):
     """A run on the range of the dtype with large rates: out, the model, its batches, its validation."""
-    seen = SimpleNamespace(out=tmp_path_factory.mktemp("runs") / "srgan", brightest=[], models=[], validations=[])
+    seen = SimpleNamespace(out=tmp_path_factory.mktemp("runs") / "srgan", brightest=[], models=[])
+    seen.validations, seen.reads = [], []
     init, step, validation = SRGAN.__init__, SRGAN.pretrain_step, Validation.__init__
 
     def remembering(self, *arguments, **named):
@@ -91,6 +98,7 @@ def stage_2(two_splits, tmp_path_factory):
     arguments += ["--patch-size", 16, "--batch-size", 2, "--pretrain-steps", 7, "--steps", 0, "--validate-every", 4]
     arguments += ["--pretrain-learning-rate", 0.03, "--normalize", "range"]
     with pytest.MonkeyPatch.context() as patch:
+        remember_reads(patch, seen.reads)
         patch.setattr(SRGAN, "__init__", remembering)
         patch.setattr(Validation, "__init__", remembered)
         patch.setattr(SRGAN, "pretrain_step", noted)
@@ -160,6 +168,10 @@ def test_the_model_names_the_images_it_was_trained_on(stage_2, two_splits):
     assert sorted(hashes) == sorted(content_hash(image) for image in images)
 
 
+def test_stage_2_decodes_each_file_once(stage_2, two_splits):
+    assert sorted(stage_2.reads) == sorted(two_splits.rglob("*.png"))
+
+
 # Stage 1
 
 FORCED = [0.1, 3.0, 2.0, 1.0, 1.5, 1.2]
@@ -181,7 +193,7 @@ def labelled(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stage_1(labelled, tmp_path_factory):
     """A run whose best epoch is said to be the fourth: out, what it printed, weights of each epoch, its labels."""
-    seen = SimpleNamespace(out=tmp_path_factory.mktemp("runs") / "vgg", epochs=[], labels=[])
+    seen = SimpleNamespace(out=tmp_path_factory.mktemp("runs") / "vgg", epochs=[], labels=[], reads=[])
     end, step = EarlyStop.on_epoch_end, Classifier.train_step
 
     def forced(self, epoch, logs=None):
@@ -195,6 +207,7 @@ def stage_1(labelled, tmp_path_factory):
 
     arguments = ["--data", labelled, "--width", 1 / 32, "--image-size", 32, "--batch-size", 4, "--epochs", 6]
     with pytest.MonkeyPatch.context() as patch:
+        remember_reads(patch, seen.reads)
         patch.setattr(EarlyStop, "on_epoch_end", forced)
         patch.setattr(Classifier, "train_step", noted)
         seen.printed = run(train_vgg.main, [*arguments, "--learning-rate", 1e-2], seen.out)
@@ -206,6 +219,10 @@ def test_stage_1_keeps_the_weights_of_the_best_epoch(stage_1):
     assert "Best epoch 4:" in stage_1.printed
     kept = weights(stage_1.out / "vgg.keras")
     assert [same(kept, each) for each in stage_1.epochs] == [False, False, False, True, False, False]
+
+
+def test_stage_1_decodes_each_file_once(stage_1, labelled):
+    assert sorted(stage_1.reads) == sorted(labelled.rglob("*.png"))
 
 
 def test_stage_1_trains_on_the_training_images(stage_1):

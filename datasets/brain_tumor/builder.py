@@ -29,6 +29,8 @@ class BrainTumorConfig(tfds.core.BuilderConfig):
 class BrainTumor(Builder):
     """Contrast-enhanced T1 brain MRI, 16 bits, three kinds of tumour, with tumour masks."""
 
+    HOMEPAGE = "https://doi.org/10.6084/m9.figshare.1512427"
+    LICENCE = "See the figshare article, which is cited as CC BY 4.0."
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [
         BrainTumorConfig(name="all", description="Every slice in its stored size, 512x512 and a few 256x256."),
@@ -36,23 +38,15 @@ class BrainTumor(Builder):
     ]
     NEEDS = ("patients", "At least one kind of tumour needs three.")
 
-    def _info(self):
+    def features(self) -> dict[str, Any]:
+        """Return what an example has besides its id and its group."""
         size = self.builder_config.size
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(size, size, 1), dtype=np.uint16, encoding_format="png"),
-                    "label": tfds.features.ClassLabel(names=matlab.TUMOURS),
-                    "mask": tfds.features.Image(shape=(size, size, 1), dtype=np.uint8, encoding_format="png"),
-                    "border": tfds.features.Tensor(shape=(None, 2), dtype=np.float32),
-                    "group": tfds.features.Text(),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://doi.org/10.6084/m9.figshare.1512427",
-            license="See the figshare article, which is cited as CC BY 4.0.",
-        )
+        return {
+            "image": tfds.features.Image(shape=(size, size, 1), dtype=np.uint16, encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=matlab.TUMOURS),
+            "mask": tfds.features.Image(shape=(size, size, 1), dtype=np.uint8, encoding_format="png"),
+            "border": tfds.features.Tensor(shape=(None, 2), dtype=np.float32),
+        }
 
     def records(self, folder: Path, tally: Tally) -> list[Record]:
         """List the slices, each read once, so that only good ones are split."""

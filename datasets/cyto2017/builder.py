@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import tensorflow_datasets as tfds
@@ -31,6 +32,8 @@ RAW = atlas.Layout(
 class Cyto2017(Builder):
     """The data of the mSRGAN thesis, from either of its two layouts."""
 
+    HOMEPAGE = "https://www.proteinatlas.org"
+    LICENCE = f"{atlas.LICENCE}; challenge data: the terms of the challenge."
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES = {
         "1.0.0": "First release.",
@@ -39,23 +42,12 @@ class Cyto2017(Builder):
     BUILDER_CONFIGS = list(atlas.DEPTHS)
     NEEDS = ("readable images", "At least one class needs three ids.")
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(SIZE, SIZE, 3), dtype=self.builder_config.dtype),
-                    "label": tfds.features.ClassLabel(names=LOCALISATIONS),
-                    "group": tfds.features.Text(),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://www.proteinatlas.org",
-            license=(
-                "Human Protein Atlas images: see https://www.proteinatlas.org/about/licence; "
-                "challenge data: the terms of the challenge."
-            ),
-        )
+    def features(self) -> dict[str, Any]:
+        """Return what an example has besides its id and its group."""
+        return {
+            "image": tfds.features.Image(shape=(SIZE, SIZE, 3), dtype=self.builder_config.dtype),
+            "label": tfds.features.ClassLabel(names=LOCALISATIONS),
+        }
 
     def records(self, folder: Path, tally: Tally) -> list[Record]:
         """List the prepared images, if there is one, or else the fields of the raw channels."""

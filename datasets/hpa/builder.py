@@ -65,6 +65,8 @@ class Hpa(Builder):
         beam: "on" to prepare the set through Apache Beam.
     """
 
+    HOMEPAGE = "https://www.kaggle.com/c/human-protein-atlas-image-classification"
+    LICENCE = f"{atlas.LICENCE}; challenge data: the rules of the challenge."
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = list(atlas.DEPTHS)
     OPTIONS = {"level": "none", "seed": 0, "labels": "all", "beam": "off"}
@@ -77,25 +79,12 @@ class Hpa(Builder):
                     f"The option {name} of hpa is one of {', '.join(known)}. Received: {self.options[name]}."
                 )
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(
-                        shape=(None, None, len(atlas.COLOURS)), dtype=self.builder_config.dtype
-                    ),
-                    "label": tfds.features.Sequence(tfds.features.ClassLabel(names=CLASSES)),
-                    "group": tfds.features.Text(),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://www.kaggle.com/c/human-protein-atlas-image-classification",
-            license=(
-                "Human Protein Atlas images: see https://www.proteinatlas.org/about/licence; "
-                "challenge data: the rules of the challenge."
-            ),
-        )
+    def features(self) -> dict[str, Any]:
+        """Return what an example has besides its id and its group."""
+        return {
+            "image": tfds.features.Image(shape=(None, None, len(atlas.COLOURS)), dtype=self.builder_config.dtype),
+            "label": tfds.features.Sequence(tfds.features.ClassLabel(names=CLASSES)),
+        }
 
     def records(self, folder: Path, tally: Tally) -> list[Record]:
         """List the rows of train.csv that have all four channels and known classes."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -25,6 +26,8 @@ class Oct(Builder):
     The group of a scan is the number of its patient, whatever the class.
     """
 
+    HOMEPAGE = "https://doi.org/10.17632/rscbjbr9sj"
+    LICENCE = "CC BY 4.0, as the Mendeley Data record is commonly cited; see there."
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="patient", description="70 % train, 15 % validation, 15 % test, by patient."),
@@ -32,21 +35,13 @@ class Oct(Builder):
     ]
     NEEDS = ("readable scans", "At least one class needs three patients.")
 
-    def _info(self):
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    # PNG, not the file's own JPEG: TensorFlow decodes that to values up to 3 levels apart from others.
-                    "image": tfds.features.Image(shape=(None, None, 1), dtype=np.uint8, encoding_format="png"),
-                    "label": tfds.features.ClassLabel(names=CLASSES),
-                    "group": tfds.features.Text(),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            homepage="https://doi.org/10.17632/rscbjbr9sj",
-            license="CC BY 4.0, as the Mendeley Data record is commonly cited; see there.",
-        )
+    def features(self) -> dict[str, Any]:
+        """Return what an example has besides its id and its group."""
+        return {
+            # PNG, not the file's own JPEG: TensorFlow decodes that to values up to 3 levels apart from others.
+            "image": tfds.features.Image(shape=(None, None, 1), dtype=np.uint8, encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=CLASSES),
+        }
 
     def records(self, folder: Path, tally: Tally) -> list[Record]:
         """List the scans, each name once; test before validation before train, where a scan lies in two of them."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,6 +44,7 @@ class SimulatedConfig(tfds.core.BuilderConfig):
 class Simulated(Builder):
     """Simulated immunofluorescence fields, 192 x 192 RGB, 13 classes, with instance masks."""
 
+    LICENCE = "Apache-2.0"
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
     BUILDER_CONFIGS = [
@@ -52,23 +54,16 @@ class Simulated(Builder):
         ),
     ]
 
-    def _info(self):
+    def features(self) -> dict[str, Any]:
+        """Return what an example has besides its id and its group."""
         size = self.builder_config.size
         labels = tfds.features.Image(shape=(size, size, 1), dtype=np.uint16, encoding_format="png")
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
-                    "label": tfds.features.ClassLabel(names=LOCALISATIONS),
-                    "mask": labels,
-                    "cells": labels,
-                    "group": tfds.features.Text(),
-                }
-            ),
-            supervised_keys=("image", "label"),
-            license="Apache-2.0",
-        )
+        return {
+            "image": tfds.features.Image(shape=(size, size, 3), encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=LOCALISATIONS),
+            "mask": labels,
+            "cells": labels,
+        }
 
     def records(self, folder: Path | None, tally: Tally) -> list[Record]:
         """List the fields to draw; in every split the classes take turns."""

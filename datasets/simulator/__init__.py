@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from msrgan.datasets.simulator.bodies import OVERSAMPLING, CellLine, cell_line
 from msrgan.datasets.simulator.optics import expose
 from msrgan.datasets.simulator.proteins import PATTERNS
-from msrgan.datasets.simulator.shapes import OVERSAMPLING, CellLine, cell_line, geometry, on_camera, smooth_noise
+from msrgan.datasets.simulator.shapes import geometry, on_camera, smooth_noise
 from msrgan.datasets.simulator.structures import Anatomy, anatomy
 
 __all__ = ["CellLine", "Field", "cell_line", "simulate", "stain"]

@@ -43,6 +43,28 @@ def _uphill(distance):
     return gradient / np.maximum(np.abs(gradient), 1e-6)
 
 
+class Gait(NamedTuple):
+    """How walkers go.
+
+    Attributes:
+        steps: number of strides of the longest walk; each walker has its own, half as many at least.
+        stride: length of a stride.
+        wobble: standard deviation of the random turn at each stride, in radians.
+        bend: standard deviation of a walker's own constant turn, in radians a stride.
+        respect: fraction of the walkers that go around the nucleus.
+        margin: distance at which borders are felt.
+        stop: probability to stop for good at each stride that is felt to be near the cell border.
+    """
+
+    steps: int
+    stride: float
+    wobble: float
+    bend: float = 0.0
+    respect: float = 1.0
+    margin: float = 7.0
+    stop: float = 0.0
+
+
 def walk(
     rng: np.random.Generator,
     field: Geometry,
@@ -50,14 +72,7 @@ def walk(
     start: np.ndarray,
     heading: np.ndarray,
     own: np.ndarray,
-    *,
-    steps: int,
-    stride: float,
-    wobble: float | np.ndarray,
-    bend: float | np.ndarray = 0.0,
-    respect: float = 1.0,
-    margin: float = 7.0,
-    stop: float = 0.0,
+    gait: Gait,
 ) -> np.ndarray:
     """Walk from many starting points at once.
 
@@ -71,46 +86,43 @@ def walk(
         start: complex (n,), starting points.
         heading: complex (n,), unit vectors.
         own: int (n,), the label of the cell of each walker.
-        steps: number of strides of the longest walk; each walker has its own, half as many at least.
-        stride: length of a stride.
-        wobble: standard deviation of the random turn at each stride, in radians.
-        bend: standard deviation of a walker's own constant turn, in radians a stride.
-        respect: fraction of the walkers that go around the nucleus.
-        margin: distance at which borders are felt.
-        stop: probability to stop for good at each stride that is felt to be near the cell border.
+        gait: how they go.
 
     Returns:
         complex (n, steps + 1), the points of each path.
     """
-    size = field.cells.shape[0]
     place, heading = start.astype(np.complex64), heading.astype(np.complex64)
     alive = np.ones(len(start), bool)
-    respectful = rng.random(len(start)) < respect
-    turns = wobble * rng.standard_normal((steps, len(start)), np.float32)
-    turns = np.exp(1j * (turns + bend * rng.standard_normal(len(start), np.float32)))
-    strides = rng.integers((steps + 1) // 2, steps + 1, len(start))
+    respectful = rng.random(len(start)) < gait.respect
+    turns = _turns(rng, gait, len(start))
+    strides = rng.integers((gait.steps + 1) // 2, gait.steps + 1, len(start))
     path = [place]
     for step, turn in enumerate(turns):
-        heading = heading * turn
-        column, row = _index(place, size)
-        coarse = row // COARSE, column // COARSE
-        near_edge = guide.edge[coarse] < margin
-        heading = _deflect(heading, guide.inwards[coarse], near_edge)
-        heading = _deflect(heading, guide.outwards[coarse], (guide.outside[coarse] < margin) & respectful)
-        ahead = place + stride * heading
-        column, row = _index(ahead, size)
-        alive &= (field.cells[row, column] == own) & (step < strides)
-        if stop:
-            alive &= ~near_edge | (rng.random(len(start)) > stop)
+        coarse = tuple(index // COARSE for index in _index(place, field.cells.shape[0]))
+        near_edge = guide.edge[coarse] < gait.margin
+        near_nucleus = (guide.outside[coarse] < gait.margin) & respectful
+        heading = _deflect(heading * turn, guide.inwards[coarse], near_edge)
+        heading = _deflect(heading, guide.outwards[coarse], near_nucleus)
+        ahead = place + gait.stride * heading
+        alive &= (value_at(field.cells, ahead) == own) & (step < strides)
+        if gait.stop:
+            alive &= ~near_edge | (rng.random(len(start)) > gait.stop)
         place = np.where(alive, ahead, place)
         path.append(place)
     return np.stack(path, 1)
 
 
-def _index(place, size):
-    column = np.clip(place.real, 0, size - 1).astype(np.int32)
-    row = np.clip(place.imag, 0, size - 1).astype(np.int32)
-    return column, row
+def _turns(rng, gait, count):
+    """Draw the turns of walkers as complex factors (steps, count): a random one a stride, and each one's own bend."""
+    wobble = gait.wobble * rng.standard_normal((gait.steps, count), np.float32)
+    return np.exp(1j * (wobble + gait.bend * rng.standard_normal(count, np.float32)))
+
+
+def _index(points, size):
+    """Return row and column of the grid points that points fall on, inside the grid."""
+    row = np.clip(points.imag, 0, size - 1).astype(np.int32)
+    column = np.clip(points.real, 0, size - 1).astype(np.int32)
+    return row, column
 
 
 def _deflect(heading, normal, near):
@@ -139,8 +151,7 @@ def scatter(rng: np.random.Generator, intensity: np.ndarray) -> np.ndarray:
 
 def value_at(values: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return the value of a map at each complex point; beyond the map, that of its nearest point."""
-    column, row = _index(points, values.shape[0])
-    return values[row, column]
+    return values[_index(points, values.shape[0])]
 
 
 def directions(rng: np.random.Generator, count: int) -> np.ndarray:

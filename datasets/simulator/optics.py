@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from msrgan.datasets.simulator.shapes import OVERSAMPLING, smooth_noise
+from msrgan.datasets.simulator.bodies import OVERSAMPLING
+from msrgan.datasets.simulator.shapes import smooth_noise
 
 
 def expose(rng: np.random.Generator, stains: np.ndarray, haze: Sequence[float]) -> np.ndarray:

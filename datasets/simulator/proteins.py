@@ -7,7 +7,17 @@ the drawing grid, about 1 where the protein is.
 import cv2
 import numpy as np
 
-from msrgan.datasets.simulator.filaments import COARSE, directions, dots, draw, from_nucleus, scatter, value_at, walk
+from msrgan.datasets.simulator.filaments import (
+    COARSE,
+    Gait,
+    directions,
+    dots,
+    draw,
+    from_nucleus,
+    scatter,
+    value_at,
+    walk,
+)
 from msrgan.datasets.simulator.shapes import smooth_noise
 from msrgan.datasets.simulator.structures import Anatomy, er_mesh
 
@@ -37,12 +47,8 @@ def nuclear_membrane(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     start = scatter(rng, 0.0025 * (np.abs(field.inside - 2) < 1.5))
     own = value_at(field.cells, start)
     heading = -from_nucleus(field, start, own) * np.exp(1j * rng.normal(0, 0.7, len(start)))
-    folds = draw(
-        rng,
-        size,
-        walk(rng, field, cell.guide, start, heading, own, steps=6, stride=3, wobble=0.15, respect=0),
-        layers=1,
-    )
+    paths = walk(rng, field, cell.guide, start, heading, own, Gait(steps=6, stride=3, wobble=0.15, respect=0))
+    folds = draw(rng, size, paths, layers=1)
     return 1.2 * rim + 0.5 * folds * (field.inside > 0) + veil
 
 
@@ -59,7 +65,8 @@ def golgi_apparatus(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     away = np.repeat(towards, stacks) * angle * rng.normal(1.12, 0.11, len(own))
     start = np.repeat(field.centres, stacks) + away
     heading = 1j * away / np.abs(away) * np.exp(1j * rng.normal(0, 0.6, len(own)))
-    paths = walk(rng, field, cell.guide, start, heading, own, steps=6, stride=2.2, wobble=0.4, margin=3)
+    gait = Gait(steps=6, stride=2.2, wobble=0.4, margin=3)
+    paths = walk(rng, field, cell.guide, start, heading, own, gait)
     ribbon = draw(rng, size, paths, thickness=2)
     ribbon = 0.7 * np.minimum(ribbon, 2.5) + 0.5 * cv2.GaussianBlur(ribbon, (0, 0), 3)
     return ribbon * (field.nuclei == 0) + 0.04 * field.height
@@ -110,7 +117,8 @@ def mitochondria(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     start = scatter(rng, density)
     own = value_at(field.cells, start)
     heading = from_nucleus(field, start, own) * np.exp(1j * rng.normal(0, 0.9, len(start)))
-    paths = walk(rng, field, cell.guide, start, heading, own, steps=12, stride=2.4, wobble=0.32, bend=0.08, margin=4)
+    gait = Gait(steps=12, stride=2.4, wobble=0.32, bend=0.08, margin=4)
+    paths = walk(rng, field, cell.guide, start, heading, own, gait)
     worms = np.minimum(draw(rng, len(field.edge), paths, thickness=2), 1.8)
     return worms * (field.nuclei == 0) + 0.03 * field.height
 
@@ -150,10 +158,8 @@ def actin_filaments(rng: np.random.Generator, cell: Anatomy) -> np.ndarray:
     own = value_at(field.cells, start)
     bundle = np.exp(1j * rng.normal(0, 0.25, len(field.axes))) * field.axes
     heading = bundle[own - 1] * np.exp(1j * rng.normal(0, 0.07, len(start))) * rng.choice([-1, 1], len(start))
-    paths = walk(
-        rng, field, cell.guide, start, heading, own,
-        steps=14, stride=5, wobble=0.012, bend=0.004, respect=0, margin=2,
-    )  # fmt: skip
+    gait = Gait(steps=14, stride=5, wobble=0.012, bend=0.004, respect=0, margin=2)
+    paths = walk(rng, field, cell.guide, start, heading, own, gait)
     fibres = np.minimum(draw(rng, size, paths), 2.5)
     cortex = np.exp(-(((field.edge - 2) / 2) ** 2)) * (field.cells > 0)
     return 0.8 * fibres + rng.uniform(0.2, 0.5) * cortex + 0.05 * field.height
@@ -168,10 +174,8 @@ def intermediate_filaments(rng: np.random.Generator, cell: Anatomy) -> np.ndarra
     own = value_at(field.cells, start)
     turn = rng.choice([-1, 1], len(start)) * rng.normal(1.35, 0.5, len(start))
     heading = from_nucleus(field, start, own) * np.exp(1j * turn)
-    paths = walk(
-        rng, field, cell.guide, start, heading, own,
-        steps=26, stride=3, wobble=0.17, bend=0.05, respect=0.95, margin=4,
-    )  # fmt: skip
+    gait = Gait(steps=26, stride=3, wobble=0.17, bend=0.05, respect=0.95, margin=4)
+    paths = walk(rng, field, cell.guide, start, heading, own, gait)
     cage = np.minimum(draw(rng, size, paths), 2.5)
     return 0.55 * cage + 0.10 * field.height * np.exp(-field.outside / 25)
 

@@ -1,44 +1,17 @@
 """Shapes of the simulated cells: who owns which pixel, and how far every pixel is from the borders.
 
-Everything here lives on the drawing grid, which is `OVERSAMPLING` times finer than the camera's pixels;
-lengths are in grid units unless a comment says otherwise. Points in the plane are complex numbers, x + iy.
+Units and points are as in `bodies`.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-OVERSAMPLING = 2
+from msrgan.datasets.simulator.bodies import OVERSAMPLING, CellLine, bodies, places
 
-
-class CellLine(NamedTuple):
-    """What the fields of one well have in common: the build of its cells.
-
-    Attributes:
-        radius: mean cell radius, in camera pixels.
-        nucleus: nucleus radius over cell radius.
-        elongation: mean ratio of a cell's long axis to its short axis.
-        alignment: 0 (every cell has its own direction) to 1 (all cells are parallel).
-        roughness: amplitude of the irregularities of the outline.
-        protrusions: mean number of tapered arms of a cell.
-        confluence: 0 (cells lie apart) to 1 (cells fill the field).
-        chromatin: contrast of the texture of the nuclei.
-        nucleoli: mean number of nucleoli of a nucleus.
-        filaments: microtubules of an average cell.
-    """
-
-    radius: float
-    nucleus: float
-    elongation: float
-    alignment: float
-    roughness: float
-    protrusions: float
-    confluence: float
-    chromatin: float
-    nucleoli: float
-    filaments: float
+# Grid points in a point of the grid that outlines are drawn on: enough for shapes as smooth as these.
+COARSE = 4
 
 
 class Geometry(NamedTuple):
@@ -69,23 +42,6 @@ class Geometry(NamedTuple):
     radii: np.ndarray
 
 
-def cell_line(seed: int | Sequence[int]) -> CellLine:
-    """Draw a cell line; the same seed (an int or a sequence of ints) gives the same line."""
-    rng = np.random.default_rng(seed)
-    return CellLine(
-        radius=rng.uniform(32, 48),
-        nucleus=rng.uniform(0.40, 0.52),
-        elongation=rng.uniform(1.1, 2.4),
-        alignment=rng.uniform(0, 0.9),
-        roughness=rng.uniform(0.05, 0.14),
-        protrusions=rng.uniform(0, 3),
-        confluence=rng.uniform(0, 1),
-        chromatin=rng.uniform(0.10, 0.30),
-        nucleoli=rng.uniform(1.5, 4.5),
-        filaments=rng.uniform(110, 220),
-    )
-
-
 def smooth_noise(rng: np.random.Generator, size: int, period: float) -> np.ndarray:
     """Return a float32 (size, size) random field of unit variance whose bumps are about `period` wide."""
     coarse = rng.standard_normal((int(size / period) + 4,) * 2, dtype=np.float32)
@@ -98,7 +54,7 @@ def smooth_noise(rng: np.random.Generator, size: int, period: float) -> np.ndarr
 
 
 def geometry(rng: np.random.Generator, line: CellLine, size: int) -> Geometry:
-    """Lays out a field of cells.
+    """Lay out a field of cells.
 
     Args:
         rng: numpy Generator.
@@ -109,85 +65,39 @@ def geometry(rng: np.random.Generator, line: CellLine, size: int) -> Geometry:
         The geometry; at least one nucleus lies in the middle part of the field. Cells whose nucleus is in
         view are numbered first, so that both label maps are contiguous.
     """
-    centres = _places(rng, line, size)
+    centres = places(rng, line, size)
     common = rng.uniform(0, np.pi)
-    # A coarse grid is enough for shapes as smooth as these; the labels are cut at full resolution.
-    coarse = size // 4
-    x, y = np.meshgrid(*[np.arange(coarse, dtype=np.float32) * 4 + 1.5] * 2)
-    warp = size * 0.014 * np.stack([smooth_noise(rng, coarse, coarse / 7) for _ in range(2)])
-    x, y = x + warp[0], y + warp[1]
-
-    axes, radii, cell_scores, nucleus_scores = [], [], [], []
-    for centre in centres:
-        turn = common + rng.normal(0, 1.2) * (1 - line.alignment)
-        axis = np.exp(1j * turn)
-        radius = OVERSAMPLING * line.radius * rng.uniform(0.8, 1.25)
-        elongation = max(1.0, line.elongation * rng.uniform(0.8, 1.25))
-        nucleus = OVERSAMPLING * line.radius * line.nucleus * rng.uniform(0.88, 1.12)
-        # The nucleus sits a little off the middle of its cell, and its axis is roughly the cell's.
-        middle = centre + radius * 0.15 * complex(*rng.normal(0, 1, 2))
-        outline = _outline(rng, line.roughness, rng.poisson(line.protrusions))
-        cell = _score(x, y, middle, axis, radius, elongation, outline)
-        tilt = axis * np.exp(1j * rng.normal(0, 0.3))
-        outline = _outline(rng, 0.02 + 0.2 * line.roughness, 0, orders=3)
-        own = _score(x, y, centre, tilt, nucleus, 1 + 0.45 * (elongation - 1) * rng.uniform(0.5, 1.2), outline)
-        axes.append(axis)
-        radii.append(nucleus)
-        # A rim of cytoplasm goes with every nucleus, whatever its neighbours claim.
-        cell_scores.append(np.minimum(cell, own * 0.72))
-        nucleus_scores.append(own)
-
-    owner, cell_score = _nearest(cell_scores, size)
-    cells = np.where(cell_score < 1, owner + 1, 0)
-    owner, nucleus_score = _nearest(nucleus_scores, size)
-    nuclei = np.where((nucleus_score < 1) & (cells == owner + 1), cells, 0)
+    drawn = bodies(rng, line, centres, common, _warped_grid(rng, size))
+    cells, nuclei = _labels(drawn, size)
     order = _seen_first(cells, nuclei)
-    new = np.zeros(len(centres) + 1, np.int32)
-    new[order + 1] = np.arange(1, len(order) + 1)
-    cells, nuclei = new[cells], new[nuclei]
-
-    edge, inside = _to_border(cells), _to_border(nuclei)
-    outside = _to_zero(nuclei == 0)
-    height = (1 - np.exp(-edge / 14)) * (0.45 + 0.55 * np.exp(-outside / 30))
-    height *= 1 - 0.5 * np.minimum(inside / 5, 1)
+    cells, nuclei = _renumbered((cells, nuclei), order, len(centres))
+    edge, inside, outside = _to_border(cells), _to_border(nuclei), _to_zero(nuclei == 0)
+    axes, radii = [body.axis for body in drawn], [body.radius for body in drawn]
     return Geometry(
-        line, cells, nuclei, edge, outside, inside, height.astype(np.float32),
-        np.array(centres)[order], np.array(axes)[order], np.array(radii)[order],
+        line, cells, nuclei, edge, outside, inside, _height(edge, outside, inside),
+        *(np.array(each)[order] for each in (centres, axes, radii)),
     )  # fmt: skip
 
 
-def _places(rng: np.random.Generator, line, size):
-    """Nucleus centres, in view or just beyond the border, none too near another."""
-    margin = 0.8 * OVERSAMPLING * line.radius
-    apart = OVERSAMPLING * line.radius * (2.3 - 0.9 * line.confluence)
-    apart = max(apart, OVERSAMPLING * line.radius * line.nucleus * 2.5)
-    centres = [complex(*rng.uniform(0.25 * size, 0.75 * size, 2))]
-    for x, y in rng.uniform(-margin, size + margin, (round(60 * (size / 384) ** 2) + 10, 2)):
-        if min(abs(complex(x, y) - other) for other in centres) > apart * rng.uniform(0.9, 1.3):
-            centres.append(complex(x, y))
-    return centres
+def on_camera(labels: np.ndarray) -> np.ndarray:
+    """Return the label map on the camera's pixels."""
+    return labels[::OVERSAMPLING, ::OVERSAMPLING]
 
 
-def _outline(rng: np.random.Generator, roughness, protrusions, orders=5):
-    """Radius over mean radius, at 512 angles: low harmonics and a few tapered arms."""
-    angle = np.linspace(0, 2 * np.pi, 512, endpoint=False)
-    order = np.arange(2, 2 + orders)[:, None]
-    phase = rng.uniform(0, 2 * np.pi, order.shape)
-    height = roughness * rng.normal(0, 1, order.shape) * (3 / (order + 1))
-    outline = 1 + (height * np.cos(order * angle + phase)).sum(0)
-    for _ in range(protrusions):
-        away = np.angle(np.exp(1j * (angle - rng.uniform(0, 2 * np.pi))))
-        outline += rng.uniform(0.2, 1.1) * np.exp(-(np.abs(away / rng.uniform(0.13, 0.35)) ** 1.4))
-    return np.maximum(outline, 0.55).astype(np.float32)
+def _warped_grid(rng, size):
+    """Return x and y of the points of the coarse grid, a little displaced, so that outlines are no pure curves."""
+    coarse = size // COARSE
+    x, y = np.meshgrid(*[np.arange(coarse, dtype=np.float32) * COARSE + (COARSE - 1) / 2] * 2)
+    warp = size * 0.014 * np.stack([smooth_noise(rng, coarse, coarse / 7) for _ in range(2)])
+    return x + warp[0], y + warp[1]
 
 
-def _score(x, y, centre, axis, radius, elongation, outline):
-    """Distance from the centre over the outline's radius in that direction: below 1 inside."""
-    stretch = np.sqrt(elongation)
-    u = ((x - centre.real) * axis.real + (y - centre.imag) * axis.imag) / stretch
-    v = ((y - centre.imag) * axis.real - (x - centre.real) * axis.imag) * stretch
-    distance, angle = cv2.cartToPolar(np.float32(u), np.float32(v))
-    return distance / (np.float32(radius) * outline[(angle * (512 / (2 * np.pi))).astype(np.int32) & 511])
+def _labels(drawn, size):
+    """Share the field among the bodies: label maps of cells and of nuclei, cut at full resolution."""
+    owner, score = _nearest([body.cell for body in drawn], size)
+    cells = np.where(score < 1, owner + 1, 0)
+    owner, score = _nearest([body.nucleus for body in drawn], size)
+    return cells, np.where((score < 1) & (cells == owner + 1), cells, 0)
 
 
 def _nearest(scores, size):
@@ -207,8 +117,8 @@ def _nearest(scores, size):
 
 def _span(inside):
     """Return the slice from the first to the last True, a little wider; one that is never empty."""
-    places = np.flatnonzero(inside)
-    return slice(max(places[0] - 2, 0), places[-1] + 3) if len(places) else slice(0, 1)
+    indices = np.flatnonzero(inside)
+    return slice(max(indices[0] - 2, 0), indices[-1] + 3) if len(indices) else slice(0, 1)
 
 
 def _seen_first(cells, nuclei):
@@ -218,9 +128,17 @@ def _seen_first(cells, nuclei):
     return seen[np.argsort(~np.isin(seen, with_nucleus), kind="stable")] - 1
 
 
-def on_camera(labels: np.ndarray) -> np.ndarray:
-    """Return the label map on the camera's pixels."""
-    return labels[::OVERSAMPLING, ::OVERSAMPLING]
+def _renumbered(maps, order, count):
+    """Give the shapes of label maps new numbers: from 1 on in the given order, 0 to all others."""
+    new = np.zeros(count + 1, np.int32)
+    new[order + 1] = np.arange(1, len(order) + 1)
+    return [new[labels] for labels in maps]
+
+
+def _height(edge, outside, inside):
+    """Return the thickness of the cytoplasm from the distances to cell border, nucleus and nuclear border."""
+    height = (1 - np.exp(-edge / 14)) * (0.45 + 0.55 * np.exp(-outside / 30))
+    return (height * (1 - 0.5 * np.minimum(inside / 5, 1))).astype(np.float32)
 
 
 def _to_border(labels):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from msrgan.datasets.simulator.filaments import Steering, directions, dots, draw, steering, value_at, walk
+from msrgan.datasets.simulator.filaments import Gait, Steering, directions, dots, draw, steering, value_at, walk
 from msrgan.datasets.simulator.shapes import Geometry, smooth_noise
 
 
@@ -66,10 +66,8 @@ def _microtubules(rng: np.random.Generator, field, guide, centrosomes):
     around = centre + radius * rng.uniform(1.1, 1.7, len(own)) * away
     origin = np.where(free, around, origin + rng.normal(0, 2, len(own)))
     heading = away * np.exp(1j * rng.normal(0, 0.7, len(own)))
-    paths = walk(
-        rng, field, guide, origin, heading, own,
-        steps=26, stride=6, wobble=0.15, bend=0.04, respect=0.8, stop=0.12,
-    )  # fmt: skip
+    gait = Gait(steps=26, stride=6, wobble=0.15, bend=0.04, respect=0.8, stop=0.12)
+    paths = walk(rng, field, guide, origin, heading, own, gait)
     return 0.75 * draw(rng, len(field.edge), paths)
 
 

@@ -57,6 +57,8 @@ class Tissue(Builder):
         ValueError: if an option is out of its range.
     """
 
+    HOMEPAGE = "http://bio-atlas.psu.edu/human/index.php"
+    LICENCE = "That of your own images; for the Bio-Atlas see its site."
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS = [
         TissueConfig(name="disjoint", description="Tiles of 192x192 pixels that do not overlap."),
@@ -77,22 +79,15 @@ class Tissue(Builder):
             return config
         return _configuration(config, **{name: self.options[name] for name in CUT})
 
-    def _info(self):
+    def features(self) -> dict[str, Any]:
+        """Return what an example has besides its id and its group."""
         cut = self.builder_config
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    # Grey and colour sources keep their channels: who uses them decides over the whole set.
-                    "image": tfds.features.Image(
-                        shape=(cut.tile, cut.tile, None), dtype=np.uint8 if cut.bits == 8 else np.uint16
-                    ),
-                    "group": tfds.features.Text(),
-                }
+        return {
+            # Grey and colour sources keep their channels: who uses them decides over the whole set.
+            "image": tfds.features.Image(
+                shape=(cut.tile, cut.tile, None), dtype=np.uint8 if cut.bits == 8 else np.uint16
             ),
-            homepage="http://bio-atlas.psu.edu/human/index.php",
-            license="That of your own images; for the Bio-Atlas see its site.",
-        )
+        }
 
     def records(self, folder: Path, tally: Tally) -> list[Record]:
         """List the sources that hold a tile: each is opened as far as its first."""

@@ -67,7 +67,7 @@ def survey(images: tf.data.Dataset, *, cache_bytes: int = 0) -> Survey:
         images: finite dataset of {"id", "image", ...}, image (H, W, C) of any integer or float type; of acquired
             pairs also "lr".
         cache_bytes: the decoded images are kept in memory if all of them take no more, so that no file is decoded
-            again.
+            again; 0 or less keeps none.
 
     Returns:
         The survey; its `images` yield "id", "image", "lr" and "label", as far as the set has them.

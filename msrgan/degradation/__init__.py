@@ -67,7 +67,10 @@ class Degradation(NamedTuple):
         Raises:
             ValueError: a length among the options is too large for an image of this size.
         """
-        return self.function(hr, scale=scale, seed=seed, **self.options)
+        # GPUs may multiply float32 matrices in TF32, whose 10 bits put an LR pixel off by 1e-3. tf.data works on CPUs
+        # anyway; here a study does, too.
+        with tf.device("CPU:0"):
+            return self.function(hr, scale=scale, seed=seed, **self.options)
 
 
 DEGRADATIONS: dict[str, Degradation] = {

@@ -1,6 +1,6 @@
 """A random microscope: what else than sampling goes wrong between a specimen and a low-resolution image.
 
-The errors are those that the mSRGAN thesis names (Gawande, TRITA-EECS-EX-2018:10), in the order in which light
+The errors are the ones that the mSRGAN thesis names (Gawande, TRITA-EECS-EX-2018:10), in the order in which light
 meets them. Each has one parameter, a range from which every image draws its own value.
 """
 
@@ -62,7 +62,7 @@ def microscope(hr: tf.Tensor, *, scale: int, seed: tf.Tensor, **parameters: tupl
             allowed; H and W multiples of `scale`.
         scale: reduction factor.
         seed: integers (2,), or (B, 2) for a batch; all that is random is a function of it.
-        parameters: ranges, see above; those not given are `DEFAULTS`.
+        parameters: ranges, see above; `DEFAULTS` where none is given.
 
     Returns:
         float32 tensor (..., H/scale, W/scale, C), not clipped.

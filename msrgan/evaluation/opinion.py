@@ -69,8 +69,8 @@ def sheets(
     """Write pictures of images as every method restores them, and of the originals, for people to score unawares.
 
     The images are degraded and enlarged as `evaluate` does. Each is shown as in its strips, by the detail that
-    varies most and in the contrast of the original, once for each method and in one order for all raters, at random
-    among all pictures.
+    varies most, in the contrast of the original, and in the colours that stand for its channels (the first three): once
+    for each method, in one order for all raters, at random among all pictures.
 
     Writes pictures/001.png and so on; form.csv (picture, score), of which each rater fills a copy named form_NAME.csv
     from 1, bad, to 5, excellent; and key.csv (picture, id, method), which raters must not see.

@@ -24,7 +24,8 @@ def strip(
         lr: low-resolution image (H/s, W/s, C), or enlarged already (s = 1); any dtype and range, the same for all four.
         bicubic: interpolation of `lr` (H, W, C).
         sr: super-resolved `lr` (H, W, C).
-        hr: original (H, W, C). One channel is shown grey, two as red and green, of more than three the first.
+        hr: original (H, W, C). One channel is shown grey, two as red and green, three as red, green and blue, whatever
+            they hold; of more, the first three. A picture can show no others.
         labels: four titles, ASCII.
 
     Returns:

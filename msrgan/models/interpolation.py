@@ -6,7 +6,8 @@ holds the weights with which the LR samples enter pixel y,
     w[y, i] = k(|x(y) - i|) / sum over the n samples of k(|x(y) - .|)        x(y): where pixel y lies, in LR pixels
 
 so that at the border what the kernel k would give to samples beyond it is dropped and the rest renormalised, as
-`tf.image.resize` and the image skip of the generators (`networks.phases.Bicubic`) do.
+`tf.image.resize` and the image skip of the generators (`networks.phases.Bicubic`) do. The products are SciPy's: exact
+float32 on every machine, where a GPU may multiply in TF32.
 """
 
 from collections.abc import Callable

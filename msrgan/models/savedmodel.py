@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.fingerprint_pb2 import FingerprintDef
 
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
@@ -116,9 +118,19 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
         raise ValueError(f"{path} enlarges {metadata['scale']} times. Received: scale={scale}")
     if not trust:
         safety.check(path)
+    _check_fingerprint(path)
     model = Upscaler(_signature(path, metadata["channels"]), metadata)
     probe(model, path)
     return model
+
+
+def _check_fingerprint(path):
+    """Refuse a damaged fingerprint.pb, of which TensorFlow would print a traceback, and go on."""
+    file = path / "fingerprint.pb"
+    try:
+        FingerprintDef.FromString(file.read_bytes() if file.is_file() else b"")
+    except DecodeError as error:
+        raise ValueError(f"{path} is a damaged model (fingerprint.pb cannot be read). Export it again") from error
 
 
 def _signature(path, channels):

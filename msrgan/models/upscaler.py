@@ -12,7 +12,7 @@ from msrgan.intensity import Normalization
 class Upscaler:
     """A model ready for use: float32 (B, H, W, C) in, (B, scale H, scale W, C) out, in normalised units.
 
-    The normalised units are those of `normalization`: 0 and 1 are the two ends of the range of an image, values
+    The normalised units come from `normalization`: 0 and 1 are the two ends of the range of an image, values
     beyond are allowed and nothing is clipped.
 
     Attributes:

@@ -52,7 +52,7 @@ def fold_batch_norm(
 
 def _foldable(model):
     """Return the batch norms that can be folded, by the name of the convolution that each alone reads."""
-    # A layer's own nodes may belong to other models; nothing public tells those of one model.
+    # A layer's own nodes may belong to other models; nothing public tells which belong to this one.
     nodes = [node for level in model._nodes_by_depth.values() for node in level]
     uses = Counter(node.operation.name for node in nodes)
     # An output of the model is read, too.

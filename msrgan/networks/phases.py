@@ -6,7 +6,7 @@ the small grid, in *phase layout*: a ``(B, H, W, 4F)`` tensor whose ``depth_to_s
 ``2i + p``, column ``2j + q``: four phases of F channels, in the order of ``keras.ops.nn.depth_to_space``.
 
 Each layer keeps the kernel of its paper as its weight and rearranges it when called: parameter counts,
-initialisation and gradients are those of the textbook form. ``reach(radius)`` is how far it looks: the radius
+initialisation and gradients are the same as in the textbook form. ``reach(radius)`` is how far it looks: the radius
 at its input that a radius at its output needs (``msrgan.networks.receptive``).
 """
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from msrgan.networks.sampling import keys_kernel, phase_positions
+from msrgan.networks.sampling import bicubic_taps
 
 Tensor = Any
 _register = keras.saving.register_keras_serializable(package="msrgan")
@@ -82,8 +82,7 @@ class _PhaseConvolution(keras.layers.Layer):
 
     def __init__(self, filters, *, use_bias=True, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
-        self.filters = filters
-        self.use_bias = use_bias
+        self.filters, self.use_bias = filters, use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def _add_weights(self, size, channels):
@@ -221,12 +220,11 @@ class Bicubic(keras.layers.Layer):
     def __init__(self, scale: int, grid: str = "centre", **kwargs):
         super().__init__(**kwargs)
         self.scale, self.grid = scale, grid
-        self._taps = _bicubic_taps(scale, grid)
+        self._taps = bicubic_taps(scale, grid)
 
     def call(self, x: Tensor) -> Tensor:
         """Enlarge."""
-        channels = x.shape[-1]
-        taps = self._taps
+        channels, taps = x.shape[-1], self._taps
         kernel = np.einsum("ijp,cd->ijcpd", taps, np.eye(channels)).reshape(5, 5, channels, -1)
         # What zero padding takes from an enlarged constant 1 is the weight that the border drops.
         kept = ops.conv(ops.ones_like(x[:1, ..., :1]), ops.cast(taps[:, :, None], x.dtype), padding="same")
@@ -240,12 +238,6 @@ class Bicubic(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return super().get_config() | {"scale": self.scale, "grid": self.grid}
-
-
-def _bicubic_taps(scale, grid):
-    """Return the weights ``(5, 5, scale**2)`` with which the neighbours of a pixel enter its phases."""
-    taps = keys_kernel(np.abs(np.arange(-2, 3)[:, None] - phase_positions(scale, grid)))
-    return np.einsum("ip,jq->ijpq", taps, taps).reshape(5, 5, scale**2)
 
 
 def _per_phase(channels, phases):

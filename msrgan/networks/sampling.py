@@ -22,3 +22,9 @@ def keys_kernel(t: np.ndarray) -> np.ndarray:
     near = 1.5 * t**3 - 2.5 * t**2 + 1
     far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
     return np.where(t <= 1, near, np.where(t < 2, far, 0))
+
+
+def bicubic_taps(scale: int, grid: str) -> np.ndarray:
+    """Return the weights (5, 5, scale**2) with which the neighbours of an LR pixel enter the pixels it becomes."""
+    taps = keys_kernel(np.abs(np.arange(-2, 3)[:, None] - phase_positions(scale, grid)))
+    return np.einsum("ip,jq->ijpq", taps, taps).reshape(5, 5, scale**2)

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from msrgan import io
 from msrgan.messages import say, warn
-from msrgan.training.loop import Loop, Progress
+from msrgan.training.loop import Loop
+from msrgan.training.progress import Progress
 from msrgan.training.transfer import save_weights
 
 

@@ -84,10 +84,10 @@ class Checkpoints:
         return False
 
     def save(self, step: int) -> None:
-        """Write a checkpoint, and remove those before the last one.
+        """Write a checkpoint, and remove all before the last one.
 
         Raises:
-            OSError: it cannot be written; those before are intact.
+            OSError: it cannot be written; earlier ones are intact.
         """
         try:
             if not self.folder.is_dir():  # TensorFlow would make it anew, without the rest of the run

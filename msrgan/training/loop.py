@@ -6,7 +6,6 @@ data is a stream addressed by the number of the step.
 """
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import tensorflow as tf
 from msrgan.messages import warn
 from msrgan.training.checkpoints import Checkpoints, named_variables
 from msrgan.training.interrupt import held
+from msrgan.training.progress import Progress
 from msrgan.training.strategy import is_chief, lost_worker
 
 
@@ -28,42 +28,6 @@ class Phase(NamedTuple):
     name: str
     step: Callable
     steps: int
-
-
-class Progress(tf.train.experimental.PythonState):
-    """How far a run is: plain values, saved with every checkpoint.
-
-    Attributes:
-        step: steps done.
-        epoch: epochs done.
-        totals: sums of the logs since the last epoch's end.
-        count: steps that they sum.
-        memory: what callbacks keep from epoch to epoch.
-    """
-
-    _SAVED = ("step", "epoch", "totals", "count", "memory")
-
-    def __init__(self):
-        self.step, self.epoch, self.totals, self.count, self.memory = 0, 0, {}, 0, {}
-
-    def serialize(self) -> str:
-        """Return the values as JSON."""
-        return json.dumps({name: getattr(self, name) for name in self._SAVED})
-
-    def deserialize(self, string: str) -> None:
-        """Take the values from JSON."""
-        vars(self).update(json.loads(string))
-
-    def add(self, logs: dict[str, float]) -> None:
-        """Count a step and its logs."""
-        self.step += 1
-        self.count += 1
-        self.totals = {name: self.totals.get(name, 0.0) + value for name, value in logs.items()}
-
-    def end_epoch(self) -> None:
-        """Count an epoch, and begin the sums anew."""
-        self.totals, self.count = {}, 0
-        self.epoch += 1
 
 
 def validation_interval(images: int, crops: int, batch: int) -> int:

@@ -2,19 +2,20 @@
 
 import contextlib
 import csv
-import itertools
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from msrgan.io.atomic import atomic
-from msrgan.messages import versions, warn
+from msrgan.messages import versions
+from msrgan.training.history import FILE, History, rows_until
 from msrgan.training.lock import Lock
 
 # What a run of either stage leaves in its folder.
@@ -103,21 +104,9 @@ class Run:
             writer.writeheader()
             writer.writerows(rows)
 
-    def history(self, until: int) -> "History":
-        """Open history.csv; rows after step `until` are forgotten, they will be computed again.
-
-        A file that no run has written is set aside with a warning.
-        """
-        path = self.folder / "history.csv"
-        rows = []
-        if path.is_file():
-            try:
-                rows = [row for row in _rows(path) if int(row["step"]) <= until]
-            except (ValueError, csv.Error) as error:
-                aside = next(p for k in itertools.count(1) if not (p := path.with_name(f"history.bad{k}.csv")).exists())
-                path.rename(aside)
-                warn(f"{path} is no history of a run ({error}): set aside as {aside.name}.")
-        return History(self, rows)
+    def history(self, until: int) -> History:
+        """Open history.csv; rows after step `until` are forgotten, they will be computed again."""
+        return History(rows_until(until, self.folder / FILE), partial(self.write_table, FILE))
 
     @contextlib.contextmanager
     def _written(self, name: str) -> Iterator[Path]:
@@ -188,30 +177,6 @@ class Run:
 
     def _differs(self, name, old, new):
         return name not in self.free and old != new and not (name in self.later and None in (old, new))
-
-
-class History(keras.callbacks.Callback):
-    """Write a row of history.csv for every epoch; made by `Run.history`."""
-
-    def __init__(self, run: Run, rows: list[dict]):
-        super().__init__()
-        self.run, self.rows = run, rows
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Add a row and write the table anew."""
-        # Keras hands out every number as a float.
-        self.rows.append({"epoch": epoch, **logs, "step": int(logs["step"])})
-        self.run.write_table("history.csv", self.rows)
-
-
-def _rows(path):
-    """Read the rows of a history.csv; ValueError or csv.Error if it is none."""
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file, strict=True))
-    for row in rows:
-        if not {"epoch", "step"} <= set(row) or None in row or None in row.values() or not row["step"].isdecimal():
-            raise ValueError("no columns epoch and step, or rows that do not fit them")
-    return rows
 
 
 def _holds_files(folder):

@@ -143,7 +143,7 @@ def resolve(options: Mapping[str, Any]) -> SRGANSettings:
 def _check(*, vgg, vgg_weights, patch_size, scale, pretrain_steps, steps, init, **_):
     """Check what needs neither the variant nor the data."""
     if vgg_weights and vgg not in (None, "imagenet"):
-        raise ValueError(f"`vgg_weights` are those of ImageNet's VGG19. Received: `vgg` {vgg}. Use imagenet.")
+        raise ValueError(f"`vgg_weights` belong to ImageNet's VGG19. Received: `vgg` {vgg}. Use imagenet.")
     if patch_size % scale:
         raise ValueError(f"`patch_size` must be a multiple of `scale`. Received: {patch_size}, {scale}.")
     if not (pretrain_steps or steps or init):

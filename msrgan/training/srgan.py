@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from msrgan import models
 from msrgan.data.pairs import sr_pairs
-from msrgan.data.stream import Part
-from msrgan.data.survey import Survey, common_channels, shuffle_window
+from msrgan.data.survey import Survey
 from msrgan.degradation import ACQUIRED, make
 from msrgan.intensity import Normalization
 from msrgan.messages import say
@@ -19,15 +18,12 @@ from msrgan.training import session
 from msrgan.training.build import build
 from msrgan.training.callbacks import Samples, TensorBoard, spread
 from msrgan.training.checkpoints import saved_steps
-from msrgan.training.loop import Phase, validation_interval
+from msrgan.training.loop import Loop, Phase, validation_interval
+from msrgan.training.run import Run
 from msrgan.training.settings import SRGANSettings
-from msrgan.training.step import SRGAN
 from msrgan.training.strategy import is_chief
 from msrgan.training.transfer import start_from
 
-HINT = (
-    "`filters` 32, `blocks` 4, `batch_size` 8, `pretrain_steps` 300, `steps` 100, and a `vgg` of a quarter of the width"
-)
 MODEL, GENERATOR = "model", "generator.keras"
 
 
@@ -62,63 +58,127 @@ def train(
         validation: of the held-out images.
         film: (folder of the pictures, name) -> None: make an animation of them.
     """
-    channels = common_channels(images, held_out)
-    _check_channels(features, channels)
-    models.check_target(settings.out / MODEL)
-    keras.utils.set_random_seed(settings.seed)  # preparing a set draws random numbers too
-    with distribution.scope():
-        model = _build(settings, images, channels, features)
-        if settings.init and not (settings.resume and saved_steps(settings.out / "checkpoints")):
-            start_from(settings.init, model.generator, model.averaged)
-    window = shuffle_window(images, settings.cache_bytes)
-    degradation = ACQUIRED if images.pairs else settings.degradation
-    interval = validation_interval(len(images.ids), settings.crops_per_image, settings.batch_size)
-    steps_per_epoch = settings.steps_per_epoch or interval
-    phases = _phases(settings, model)
+    stage = SuperResolution(
+        settings, distribution, images=images, held_out=held_out, features=features, validation=validation, film=film
+    )
+    session.run(stage, distribution)
 
-    def finish(folder, loop, interrupted):
+
+class SuperResolution(session.Stage):
+    """Stage 2: a generator learns to enlarge, on pixels and then as a GAN. Arguments as for `train`."""
+
+    command = "train_srgan"
+    hint = (
+        "`filters` 32, `blocks` 4, `batch_size` 8, `pretrain_steps` 300, `steps` 100, and a `vgg` of a quarter of the "
+        "width"
+    )
+
+    def __init__(
+        self,
+        settings: SRGANSettings,
+        distribution: tf.distribute.Strategy,
+        *,
+        images: Survey,
+        held_out: Survey,
+        features: Callable | None,
+        validation: Validation,
+        film: Callable[[Path, str], None],
+    ):
+        super().__init__(settings, images, held_out)
+        self.features, self.validation, self.film = features, validation, film
+        _check_channels(features, self.channels)
+        models.check_target(settings.out / MODEL)
+        self.degradation = ACQUIRED if images.pairs else settings.degradation
+        self.batch_size = settings.batch_size
+        interval = validation_interval(len(images.ids), settings.crops_per_image, self.batch_size)
+        self.steps_per_epoch = settings.steps_per_epoch or interval
+        keras.utils.set_random_seed(settings.seed)  # preparing a set draws random numbers too
+        with distribution.scope():
+            self.model = self._built()
+            if settings.init and not (settings.resume and saved_steps(settings.out / "checkpoints")):
+                start_from(settings.init, self.model.generator, self.model.averaged)
+        self.optimizers = [o for o in (self.model.generator_optimizer, self.model.discriminator_optimizer) if o]
+        self.phases = _phases(settings, self.model)
+
+    def _built(self):
+        settings = self.settings
+        return build(
+            settings.system,
+            settings.sizes,
+            settings.training,
+            channels=self.channels,
+            scale=settings.scale,
+            grid="centre" if self.images.pairs else make(settings.degradation).grid,
+            patch=settings.patch_size,
+            features=self.features,
+            pretrain_steps=settings.pretrain_steps,
+            steps=settings.steps,
+        )
+
+    @property
+    def about(self) -> str:
+        """The run in a line."""
+        settings = self.settings
+        sizes = ", ".join(f"{name} {value}" for name, value in settings.sizes.items() if value is not None)
+        phases = ", then ".join(f"{phase.steps} steps of {phase.name} loss" for phase in self.phases)
+        return (
+            f"{self.images_text}; {settings.variant} generator of {self.model.generator.count_params():,} "
+            f"parameters, {sizes}; {phases}, {self.batch_size} patches of {settings.patch_size} pixels each; epochs "
+            f"of {self.steps_per_epoch} steps; content loss {'on ' + settings.vgg if self.features else 'off'}."
+        )
+
+    @property
+    def derived(self) -> dict[str, Any]:
+        """What the images decided, for config.json."""
+        return super().derived | {"degradation": self.degradation, "steps_per_epoch": self.steps_per_epoch}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same when the run goes on."""
+        return super().identity | {"features": self.features.fingerprint if self.features else None}
+
+    def batches(self, context: tf.distribute.InputContext, step: int) -> tf.data.Dataset:
+        """Make this worker's batches from a step on."""
+        settings = self.settings
+        return sr_pairs(
+            self.images.images,
+            patch_size=settings.patch_size,
+            batch_size=self.batch_size // context.num_replicas_in_sync,
+            degradation=make(settings.degradation),
+            seed=settings.seed,
+            crop=settings.crop,
+            part=self.part(context, step),
+            scale=settings.scale,
+            channels=self.channels,
+            normalization=Normalization(settings.normalize),
+        )
+
+    def validate(self) -> dict[str, float]:
+        """Score the averaged generator, in the chief alone: the scores decide nothing."""
+        return self.validation(self.model.upscale) if is_chief() else {}
+
+    def callbacks(self, folder: Run, loop: Loop) -> list[keras.callbacks.Callback]:
+        """Return what the chief writes: pictures and a log."""
+        if not is_chief():
+            return []
+        samples = Samples(folder.samples, self.validation.sample, spread(loop.epoch_ends))
+        return [samples, TensorBoard(folder.logs, samples.path)]
+
+    def finish(self, folder: Run, loop: Loop, interrupted: bool) -> None:
+        """Export the averaged generator, and make the film."""
         metadata = {
-            "normalization": settings.normalize,
-            "degradation": degradation,
-            "training_hashes": images.hashes,
-            "variant": settings.variant,
-            "data": settings.data,
+            "normalization": self.settings.normalize,
+            "degradation": self.degradation,
+            "training_hashes": self.images.hashes,
+            "variant": self.settings.variant,
+            "data": self.settings.data,
             "steps": loop.progress.step,
         }
         metadata |= {"interrupted": True} if interrupted else {}
-        models.export(model.averaged, folder.folder / MODEL, metadata=metadata)
-        folder.write_network(GENERATOR, model.averaged)
-        film(folder.samples, folder.folder.resolve().name)
+        models.export(self.model.averaged, folder.folder / MODEL, metadata=metadata)
+        folder.write_network(GENERATOR, self.model.averaged)
+        self.film(folder.samples, folder.folder.resolve().name)
         say(f"See {folder.folder}: model/ (SavedModel), samples/, history.csv.")
-
-    def callbacks(folder, loop):
-        if not is_chief():
-            return []
-        samples = Samples(folder.samples, validation.sample, spread(loop.epoch_ends))
-        return [samples, TensorBoard(folder.logs, samples.path)]
-
-    job = session.Job(
-        model=model,
-        optimizers=[o for o in (model.generator_optimizer, model.discriminator_optimizer) if o],
-        phases=phases,
-        batches=_batches(settings, images, channels, window),
-        steps_per_epoch=steps_per_epoch,
-        validate=(lambda: validation(model.upscale)) if is_chief() else dict,  # its scores decide nothing
-        images=images,
-        held_out=held_out,
-        derived={
-            "command": "train_srgan",
-            "degradation": degradation,
-            "shuffle_window": window,
-            "steps_per_epoch": steps_per_epoch,
-        },
-        about=_about(settings, model, images, held_out, channels, phases, steps_per_epoch, features),
-        hint=HINT,
-        finish=finish,
-        callbacks=callbacks,
-        identity={"features": features.fingerprint if features else None},
-    )
-    session.run(job, settings, distribution)
 
 
 def _check_channels(features, channels):
@@ -129,22 +189,7 @@ def _check_channels(features, channels):
         )
 
 
-def _build(settings: SRGANSettings, images: Survey, channels: int, features: Any) -> SRGAN:
-    return build(
-        settings.system,
-        settings.sizes,
-        settings.training,
-        channels=channels,
-        scale=settings.scale,
-        grid="centre" if images.pairs else make(settings.degradation).grid,
-        patch=settings.patch_size,
-        features=features,
-        pretrain_steps=settings.pretrain_steps,
-        steps=settings.steps,
-    )
-
-
-def _phases(settings: SRGANSettings, model: SRGAN) -> list[Phase]:
+def _phases(settings, model):
     """Return the phase on the pixel loss, then that of the GAN; a system without one learns on pixels throughout."""
     if model.discriminator is None:
         return [Phase("pixel", model.pretrain_step, settings.pretrain_steps + settings.steps)]
@@ -152,36 +197,3 @@ def _phases(settings: SRGANSettings, model: SRGAN) -> list[Phase]:
         Phase("pixel", model.pretrain_step, settings.pretrain_steps),
         Phase("gan", model.train_step, settings.steps),
     ]
-
-
-def _batches(settings: SRGANSettings, images: Survey, channels: int, window: int | None) -> Callable:
-    def batches(context, step):
-        return sr_pairs(
-            images.images,
-            patch_size=settings.patch_size,
-            batch_size=settings.batch_size // context.num_replicas_in_sync,
-            degradation=make(settings.degradation),
-            seed=settings.seed,
-            crop=settings.crop,
-            part=Part(
-                start=step * settings.batch_size,
-                shard=(context.num_input_pipelines, context.input_pipeline_id),
-                window=window,
-            ),
-            scale=settings.scale,
-            channels=channels,
-            normalization=Normalization(settings.normalize),
-        )
-
-    return batches
-
-
-def _about(settings, model, images, held_out, channels, phases, steps_per_epoch, features):
-    sizes = ", ".join(f"{name} {value}" for name, value in settings.sizes.items() if value is not None)
-    return (
-        f"{len(images.ids)} training and {len(held_out.ids)} validation images of {settings.data}, "
-        f"{channels} channels; {settings.variant} generator of {model.generator.count_params():,} parameters, "
-        f"{sizes}; {', then '.join(f'{phase.steps} steps of {phase.name} loss' for phase in phases)}, "
-        f"{settings.batch_size} patches of {settings.patch_size} pixels each; epochs of {steps_per_epoch} steps; "
-        f"content loss {'on ' + settings.vgg if features else 'off'}."
-    )

@@ -15,7 +15,7 @@ class SRGAN(keras.Model):
     """A generator, a discriminator, and the moving average of the generator's weights.
 
     Ledig et al., arXiv 1609.04802; Gawande, TRITA-EECS-EX-2018:10. `averaged` is what is validated and
-    exported: a second generator whose weights follow those of the first, see `average.update`.
+    exported: a second generator whose weights follow the first, see `average.update`.
 
     Args:
         generator: (B, H, W, C) -> (B, sH, sW, C), both in [-1, 1].

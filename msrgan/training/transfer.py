@@ -1,4 +1,4 @@
-"""Weights on their way from one network to another: the best ones of a run, those that a run starts from."""
+"""Weights on their way from one network to another: the best ones of a run, or the first ones."""
 
 from itertools import zip_longest
 from pathlib import Path

@@ -30,7 +30,7 @@ class Variant(NamedTuple):
 
 
 # The thesis, Gawande, TRITA-EECS-EX-2018:10, and this project. The others were published with the features of ImageNet
-# VGG19; nothing is downloaded unasked, so that they too begin with the mini-VGG19: `vgg` imagenet asks.
+# VGG19; nothing is downloaded by default, so they too begin with the mini-VGG19; `vgg` imagenet downloads.
 TRAINING = {
     "alpha": 1.0,
     "beta": 0.006,

@@ -29,3 +29,19 @@ def test_no_matrix_is_as_large_as_a_long_image():
     reduced = bands.reduce(image, mean_of_two, scale=2, reach=0)
     np.testing.assert_allclose(reduced[:, 0, 0], np.arange(0, 20000, 2) + 0.5)
     assert max(sizes) <= bands.BLOCK
+
+
+PRODUCTS = {"BatchMatMulV2", "Conv2D", "Einsum", "MatMul"}
+
+
+@pytest.mark.parametrize("text", ["bicubic", "thesis", "area", "gaussian:sigma=1.5", "microscope"])
+def test_products_are_on_the_cpu_where_float32_is_not_rounded_to_tf32(text):
+    @tf.function
+    def degraded(hr):
+        with tf.device("GPU:0"):
+            return make(text)(hr, scale=4, seed=(0, 0))
+
+    graph = degraded.get_concrete_function(tf.TensorSpec((24, 24, 3))).graph
+    products = [operation for operation in graph.get_operations() if operation.type in PRODUCTS]
+    assert len(products) == (5 if text == "microscope" else 2)
+    assert {operation.device for operation in products} == {"/device:CPU:0"}

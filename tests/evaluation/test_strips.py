@@ -1,7 +1,9 @@
 import numpy as np
+import PIL.Image
 import pytest
 from conftest import smooth
 
+from msrgan import io
 from msrgan.evaluation import stack, strip
 
 
@@ -29,6 +31,21 @@ def test_strip_of_any_channels_and_size(channels):
     drawn = strip(hr[::4, ::4], hr, hr, hr)
     assert drawn.shape == (24 + 24 * 11, 4 * 24 * 11 + 18, 3)
     assert drawn.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("channels", "colours"), [(1, [0, 0, 0]), (2, [0, 1, None]), (3, [0, 1, 2]), (5, [0, 1, 2])])
+def test_channels_are_shown_as_colours_in_their_order(channels, colours, tmp_path):
+    """In a file too: PNG holds colours, which some programs write backwards."""
+    hr = np.random.default_rng(0).integers(0, 256, (128, 128, channels), np.uint8)
+    hr[0, 0], hr[0, 1] = 0, 255  # the ends of the contrast
+    io.write(tmp_path / "strip.png", strip(hr, hr, hr, hr))
+    with PIL.Image.open(tmp_path / "strip.png") as picture:
+        assert picture.mode == "RGB"
+        drawn = np.asarray(picture)[24::2, :256:2]
+    low, high = np.percentile(hr, (0.1, 99.9), axis=(0, 1))
+    levels = np.rint(255 * np.clip((hr - low.min()) / (high.max() - low.min()), 0, 1))
+    expected = [np.zeros((128, 128)) if k is None else levels[..., k] for k in colours]
+    np.testing.assert_array_equal(drawn, np.stack(expected, axis=-1))
 
 
 def test_strip_checks_sizes():

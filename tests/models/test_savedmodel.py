@@ -214,6 +214,24 @@ def test_a_damaged_graph_is_one_line(exported, damage, trust, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("damage", [half, garbage])
+def test_a_damaged_fingerprint_is_one_line(exported, damage, tmp_path, caplog):
+    path = damaged(exported, tmp_path / "model")
+    damage(path / "fingerprint.pb")
+    with pytest.raises(ValueError, match="model is a damaged model .fingerprint.pb cannot be read.. Export it again"):
+        models.load(path)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("damage", [emptied, Path.unlink])
+def test_a_model_without_a_fingerprint_loads_in_silence(exported, damage, tmp_path, caplog, capfd):
+    path = damaged(exported, tmp_path / "model")
+    damage(path / "fingerprint.pb")
+    assert models.load(path).scale == 4
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("claims", "message"),
     [
