@@ -30,11 +30,13 @@ class _Layout(NamedTuple):
 
     Attributes:
         tile: its sides, or None for strips.
-        rows: of a tile or strip.
+        strip: rows of a strip, or None for tiles.
+        rows: taken at a time.
         levels: of the pyramid, below the full size.
     """
 
     tile: tuple[int, int] | None
+    strip: int | None
     rows: int
     levels: int = 0
 
@@ -110,15 +112,15 @@ def _check(image: Image, format: str, compression: str | None, pyramid: bool) ->
 
 def _layout(image: Image, format: str, pyramid_too: bool) -> _Layout:
     height, width = image.sizes["Y"], image.sizes["X"]
+    rows = max(1, min(height, _STRIP_BYTES // (image.nbytes // (len(image.indices()) * height))))
     if format == "imagej":  # reads no other strips than whole planes
-        return _Layout(None, height)
+        return _Layout(None, height, rows)
     if format == "tiff" or max(height, width) <= TILE:
-        row = width * image.dtype.itemsize * (3 if image.is_rgb else 1)
-        return _Layout(None, max(1, min(height, _STRIP_BYTES // row)))
-    tile = tuple(min(TILE, -(-side // 16) * 16) for side in (height, width))
+        return _Layout(None, rows, rows)
     if pyramid_too:
-        return _Layout((TILE, TILE), TILE, pyramid.level_count(height, width, TILE))
-    return _Layout(tile, tile[0])
+        return _Layout((TILE, TILE), None, TILE, pyramid.level_count(height, width, TILE))
+    tile = tuple(min(TILE, -(-side // 16) * 16) for side in (height, width))
+    return _Layout(tile, None, tile[0])
 
 
 def is_big(image: Image, layout: _Layout, compression: str | None, description: int) -> bool:
@@ -189,8 +191,7 @@ def _write_levels(
     compression: str | None,
     arguments: dict[str, Any],
 ) -> None:
-    common = {"tile": layout.tile, **codecs.tags(compression, image.dtype)}
-    common |= {} if layout.tile else {"rowsperstrip": layout.rows}
+    common = {"tile": layout.tile, "rowsperstrip": layout.strip, **codecs.tags(compression, image.dtype)}
     encode = codecs.encoder(compression, image.dtype)
     for level in range(layout.levels + 1):
         if level:
