@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from msrgan.io import axes as axes_rules
 from msrgan.io import ngff_metadata
 from msrgan.io.image import Channel, Image
+from msrgan.io.ngff_pixels import Level, check_chunks, text_of
 from msrgan.io.ngff_writing import import_zarr, write
 from msrgan.io.source import UnreadableImageError
 from msrgan.messages import warn
@@ -57,13 +56,13 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
         ours = dict(attributes.get("msrgan", {}))
     if level not in range(len(arrays)):
         raise ValueError(f"`level` is a number from 0 to {len(arrays) - 1} in {path}. Received: {level}")
-    pixels = _Level(arrays[level], path / names[level])
+    pixels = Level(arrays[level], path / names[level])
     letters = letters if axes is None else axes_rules.check(axes)
     if len(letters) != len(pixels.shape):
         rule = "`axes` have a letter for each dimension"
         raise UnreadableImageError(f"{path}: {rule}. Received: {letters} for {tuple(pixels.shape)}")
     _check_pixels(path, pixels.shape, max_pixels)
-    _check_chunks(path / names[level], arrays[level], complete="chunks" in ours)
+    check_chunks(path / names[level], arrays[level], complete="chunks" in ours)
     with _damage(path):
         grid = ngff_metadata.grid_of(multiscale, level, letters, pixels.shape)
         size, step = ngff_metadata.sizes_of(grid)
@@ -82,27 +81,6 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
         )
 
 
-class _Level:
-    """The pixels of a level; what is wrong with a chunk is told as an error of the file."""
-
-    def __init__(self, array: Any, path: Path):
-        self._array, self._path = array, path
-        self.shape, self.dtype = tuple(array.shape), np.dtype(array.dtype).newbyteorder("=")
-
-    def __getitem__(self, key: tuple[int | slice, ...]) -> np.ndarray:
-        """Read a block.
-
-        Raises:
-            UnreadableImageError: a chunk is damaged.
-        """
-        try:
-            return np.asarray(self._array[key]).astype(self.dtype, copy=False)
-        except (MemoryError, IndexError):
-            raise
-        except Exception as error:  # each codec has its own
-            raise UnreadableImageError(f"{self._path}: damaged pixels ({_text(error)})") from error
-
-
 @contextlib.contextmanager
 def _damage(path: Path) -> Iterator[None]:
     """Tell what metadata of another form than the specified one raise as an error of the file."""
@@ -111,12 +89,8 @@ def _damage(path: Path) -> Iterator[None]:
     except UnreadableImageError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        reason = f"there is no {error}" if isinstance(error, KeyError) else _text(error)
+        reason = f"there is no {error}" if isinstance(error, KeyError) else text_of(error)
         raise UnreadableImageError(f"{path}: cannot be read as an OME-Zarr image ({reason})") from error
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _image_group(path: Path) -> tuple[Path, dict]:
@@ -133,7 +107,7 @@ def _image_group(path: Path) -> tuple[Path, dict]:
         ome = attributes.get("ome", attributes)
         if ome.get("bioformats2raw.layout") != 3 or "multiscales" in ome:
             return path, attributes
-        images = sorted((name for name in node.group_keys() if name.isdigit()), key=int)
+        images = sorted((entry.name for entry in path.iterdir() if entry.name.isdigit()), key=int)
     if len(images) == 1:
         return _image_group(path / images[0])
     raise UnreadableImageError(f"{path}: holds {len(images)} images. Open one of them, such as {path / '0'}")
@@ -153,11 +127,11 @@ def _multiscale(path: Path, ome: Mapping) -> Mapping:
         what, example = f"a well of {len(fields)} fields. Open one of them, such as", path / fields[0]["path"]
     elif "labels" in ome or "image-label" in ome:
         levels = 2 if "image-label" in ome else 1
-        what, example = "label maps, not an image. Open the image that they belong to", path.parents[levels - 1]
+        what, example = "label maps, not an image. Open the image that they belong to:", path.parents[levels - 1]
     else:
         what, example = "", path
     if what:
-        raise UnreadableImageError(f"{path}: holds {what}: {example}")
+        raise UnreadableImageError(f"{path}: holds {what} {example}")
     if "multiscales" not in ome:
         raise UnreadableImageError(f"{path}: is a Zarr store, not an OME-Zarr image (it has no `multiscales`)")
     multiscale = ome["multiscales"][0]
@@ -191,30 +165,6 @@ def _check_pixels(path: Path, shape: tuple[int, ...], max_pixels: int | None) ->
         raise UnreadableImageError(
             f"{path}: claims {pixels} pixels {shape}. At most {max_pixels} are read: `max_pixels`"
         )
-
-
-def _check_chunks(path: Path, array: Any, *, complete: bool) -> None:
-    """Look for missing chunks.
-
-    Args:
-        path: the folder of the array.
-        array: of a level.
-        complete: the file says that all were stored.
-
-    Raises:
-        UnreadableImageError: all are missing, or some of a file that says that all were stored.
-    """
-    sizes = array.shards or array.chunks
-    expected = math.prod(-(-n // size) for n, size in zip(array.shape, sizes, strict=True))
-    # Counted on disk: listing the keys of an array that claims to be huge would take forever.
-    stored = sum(not name.startswith(".") and name != "zarr.json" for _, _, names in os.walk(path) for name in names)
-    missing = expected - stored
-    if missing <= 0:
-        return
-    count = f"{missing} of {expected} chunks are missing"
-    if complete or not stored:
-        raise UnreadableImageError(f"{path}: truncated or incomplete copy ({count})")
-    warn(f"{path}: {count}; their pixels are read as {array.fill_value}. If the file is a copy, check that it is whole")
 
 
 def _fitting(path: Path, channels: tuple[Channel, ...], count: int) -> tuple[Channel, ...]:
