@@ -58,12 +58,17 @@ def strips(
     """
     kept, bottom = None, spans[0][0]
     for start, stop in spans:
-        planes = [counted(image.read(index, slice(bottom, stop)), nan) for index in field]
-        rows = planes[0] if image.is_rgb else np.stack(planes, axis=-1)
+        rows = joined([image.read(index, slice(bottom, stop)) for index in field], nan)
         # Of the rows before, as many as this strip begins with.
         strip = rows if kept is None else np.concatenate([kept[len(kept) - (bottom - start) :], rows])
         yield strip
         kept, bottom = strip, stop
+
+
+def joined(planes: Sequence[np.ndarray], nan: str = "refuse") -> np.ndarray:
+    """Return windows of the planes of a field, (h, w), or one of RGB, (h, w, 3), as they are counted: (h, w, C)."""
+    planes = [counted(plane, nan) for plane in planes]
+    return planes[0] if planes[0].ndim == 3 else np.stack(planes, axis=-1)
 
 
 def apply(model: Upscaler, x: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import contextlib
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from msrgan.io.image import Image
 from msrgan.messages import say
 from msrgan.models import Upscaler
 from msrgan.upscaling.corrections import Consistency
-from msrgan.upscaling.fields import Field, apply, fields, strips
+from msrgan.upscaling.fields import Field, apply, fields, joined, strips
 from msrgan.upscaling.limits import OVER, Levels, measure
 from msrgan.upscaling.numbers import NAN, check_dtype, restored, uncounted
 from msrgan.upscaling.tiling import Span, spans
@@ -36,6 +36,7 @@ class Plan:
 
     Attributes:
         fields: what is enlarged at once, see `msrgan.upscaling.fields`.
+        rows: of tiles, in each field.
         tiles: how many there are in all.
     """
 
@@ -72,9 +73,9 @@ class Plan:
         # As low as the width demands.
         row = model.scale**2 * image.sizes["X"] * image.dtype.itemsize * (3 if image.is_rgb else len(self.fields[0]))
         height = min(tile, max(LOWEST, BAND // row))
-        self._rows = list(spans(image.sizes["Y"], tile=height, overlap=overlap))
+        self.rows = list(spans(image.sizes["Y"], tile=height, overlap=overlap))
         self._columns = list(spans(image.sizes["X"], tile=tile * tile // height, overlap=overlap))
-        self.tiles = len(self.fields) * len(self._rows) * len(self._columns)
+        self.tiles = len(self.fields) * len(self.rows) * len(self._columns)
         self._residual = 0.0
 
     def run(self, ahead: Callable[[Iterator], Iterator] = iter) -> Iterator[tuple[Field, int, Rows | None]]:
@@ -90,21 +91,38 @@ class Plan:
             ValueError: pixels are not finite, or those of the result are not.
             UnreadableImageError: the file is damaged.
         """
-        image = self.image
-        if image.nbytes <= SMALL and not isinstance(image.pixels, np.ndarray):
-            image = replace(image, pixels=_loaded(image))
-        levels = measure(image, self.model.normalization, over=self._over, nan=self._nan)
-        windows = [span.window for span in self._rows]
+        if self.image.nbytes <= SMALL and not isinstance(self.image.pixels, np.ndarray):
+            self.image = replace(self.image, pixels=_loaded(self.image))
+        levels, image, windows = self.measure(), self.image, [span.window for span in self.rows]
         strips_of_fields = (
             (field, row, strip)
             for field in self.fields
-            for row, strip in zip(self._rows, strips(image, field, windows, nan=self._nan), strict=True)
+            for row, strip in zip(self.rows, strips(image, field, windows, nan=self._nan), strict=True)
         )
         with contextlib.closing(ahead(strips_of_fields)) as read:
             for field, row, strip in read:
                 yield from self._row(field, row, strip, Levels.joined([levels[index] for index in field]))
         if self._clip and self._consistency:
             say(f"Degraded again, the clipped result is the input to {self._residual:.2g} of its range, at worst")
+
+    def measure(self) -> dict[tuple[int, ...], Levels]:
+        """Look at all pixels; return the numbers of each plane by its index."""
+        return measure(self.image, self.model.normalization, over=self._over, nan=self._nan)
+
+    def row(
+        self, field: Field, k: int, windows: Sequence[np.ndarray], levels: dict[tuple[int, ...], Levels]
+    ) -> np.ndarray:
+        """Enlarge one row of tiles, (h, scale X, C).
+
+        Args:
+            field: its planes.
+            k: which of `rows`.
+            windows: the pixels of its window, of full width, in each plane.
+            levels: from `measure`.
+        """
+        strip = joined(windows, self._nan)
+        *_, (_, _, rows) = self._row(field, self.rows[k], strip, Levels.joined([levels[index] for index in field]))
+        return rows.pixels
 
     def _row(self, field: Field, row: Span, strip: np.ndarray, levels: Levels):
         """Enlarge a row of tiles; yield as `run` does."""

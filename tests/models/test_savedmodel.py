@@ -126,6 +126,22 @@ def test_export_replaces_a_model_whole_or_not_at_all(generator, tmp_path, monkey
     assert (metadata["run"], metadata["training_hashes"]) == ("second", ["ab"])
 
 
+def test_the_fingerprint_is_that_of_the_graph_and_the_weights(generator, tmp_path):
+    models.export(generator, tmp_path / "model", metadata={"training_hashes": ["0123456789abcdef" * 4, "ab"]})
+    metadata = models.load(tmp_path / "model").metadata
+    assert metadata["training_hashes"] == ["0123456789abcdef", "ab"]
+    assert metadata["fingerprint"] == card.fingerprint(tmp_path / "model")
+    (tmp_path / "model").rename(tmp_path / "moved")
+    assert models.load(tmp_path / "moved").metadata == metadata
+    weights = tmp_path / "moved" / "variables" / "variables.data-00000-of-00001"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    assert card.fingerprint(tmp_path / "moved") != metadata["fingerprint"]
+    with pytest.raises(ValueError, match="moved is a damaged model .its files are not those of the fingerprint"):
+        models.load(tmp_path / "moved")
+
+
 def test_export_never_replaces_something_else(generator, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="is not an exported model"):
@@ -269,7 +285,7 @@ def test_models_of_0_2_load(generator, model, tmp_path):
     metadata |= {"variant": "msrgan", "data": "folder", "steps": 10_000}
     (tmp_path / "msrgan.json").write_text(json.dumps(metadata, indent=1) + "\n")
     loaded = models.load(tmp_path)
-    assert loaded.metadata == metadata
+    assert loaded.metadata == metadata | {"fingerprint": card.fingerprint(tmp_path)}
     batch = random_image((1, 9, 30, 1))
     np.testing.assert_allclose(loaded(batch), model(batch), atol=1e-6)
 
