@@ -6,16 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from msrgan.io import capacity, npy, raster, tiff
+from msrgan.io import capacity, encode, npy, raster, tiff, tiff_writing
 from msrgan.io.image import Band, Image
-from msrgan.io.outputs import FORMATS, SUFFIXES, holds_compression, suffix_of, written_format
+from msrgan.io.outputs import FORMATS, SUFFIXES, suffix_of, written_format
 from msrgan.io.source import UnreadableImageError
 
 __all__ = ["FORMATS", "format_of", "read", "write"]
 
 _MAGIC = {
     **dict.fromkeys(tiff.MAGIC, "tiff"),
-    b"\x93NUMPY": "npy",
+    npy.MAGIC: "npy",
     b"ZISRAWFILE": "czi",
     b"\xda\xce\xbe\n": "nd2",
     b"p\0\0\0": "lif",
@@ -122,15 +122,13 @@ def write(
     path = Path(path)
     format = written_format(path, image, format)
     bands = image.bands() if bands is None else bands
-    if compression and not holds_compression(format):
+    if compression and format in encode.FORMATS:
         raise ValueError(f"`compression` is of TIFF and OME-Zarr. Received: {compression} for {path}")
     if format.startswith("ome-zarr"):
         from msrgan.io import ngff
 
         ngff.write(path, image, bands, format=format, compression=compression)
-    elif format in ("tiff", "ome-tiff", "imagej"):
-        tiff.write(path, image, bands, format=format, compression=compression, pyramid=pyramid)
+    elif format in tiff_writing.FORMATS:
+        tiff_writing.write(path, image, bands, format=format, compression=compression, pyramid=pyramid)
     else:
-        from msrgan.io import encode
-
         encode.write(path, image, bands, format=format)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from msrgan.io.image import Image
+from msrgan.io.tiff_writing import imagej
 
 SUFFIXES = {
     "png": (".png",),
@@ -30,15 +31,14 @@ WRITTEN = ("png", "jpeg", "npy", "tiff", "ome-tiff", "imagej", "ome-zarr-0.4", "
 LISTED = tuple(sorted({"." + text.rpartition(".")[2] for name in FORMATS if name != "gif" for text in SUFFIXES[name]}))
 
 _INSTEAD = {"bmp": "png", "webp": "png", "gif": "png", "czi": "ome-tiff", "nd2": "ome-tiff", "lif": "ome-tiff"}
-_IMAGEJ_DTYPES = ("uint8", "uint16", "float32")
 _IMAGEJ_BYTES = 2**32 - 2**16
 _JPEG_SIDE = 65500
 _HEADER = 4096
 
 
-def holds_compression(format: str) -> bool:
-    """Tell whether the files of a format are compressed in several ways."""
-    return format.startswith("ome-zarr") or format in ("tiff", "ome-tiff", "imagej")
+def is_compressed(format: str) -> bool:
+    """Tell whether the files of a format are compressed in their own way, which cannot be chosen."""
+    return format in ("png", "jpeg")
 
 
 def written_format(path: Path, image: Image, format: str | None = None) -> str:
@@ -136,5 +136,8 @@ def _is_plain(image: Image) -> bool:
 
 
 def _fits_imagej(image: Image) -> bool:
-    dtypes = ("uint8",) if image.is_rgb else _IMAGEJ_DTYPES
-    return image.dtype.name in dtypes and image.nbytes <= _IMAGEJ_BYTES
+    try:
+        imagej.check(image)
+    except ValueError:
+        return False
+    return image.nbytes <= _IMAGEJ_BYTES

@@ -10,6 +10,7 @@ import numpy as np
 from msrgan.io.image import STACK_AXES, Image
 from msrgan.models import Upscaler, load
 from msrgan.upscaling.plan import Plan
+from msrgan.upscaling.provenance import provenance
 
 if TYPE_CHECKING:
     import dask.array
@@ -99,8 +100,7 @@ def upscale(
 
 def _enlarged_image(model, image, options, progress):
     plan = Plan(model, image, **options)
-    provenance = {"model": repr(model)}
-    enlarged = image.enlarged(model.scale, provenance=provenance)
+    enlarged = image.enlarged(model.scale, provenance=provenance(model))
     out = np.empty(enlarged.pixels.shape, image.dtype)
     _fill(plan, out, progress)
     return replace(enlarged, pixels=out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from msrgan.io.selection import select_channels
 from msrgan.io.targets import Job
 from msrgan.models import Upscaler
 from msrgan.upscaling import stream
-from msrgan.upscaling.ahead import ahead
+from msrgan.upscaling.provenance import provenance
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Choices:
         axes, level, max_pixels: see `formats.read`; `max_pixels` of None is what the memory and the disk hold.
         channels: see `selection.select_channels`.
         format, compression: see `formats.write`.
+        name: of the model, for the provenance.
         existing: what becomes of an input whose output is there.
         dry_run: whether to do all but the pixels.
         stream: options of `stream.bands`.
@@ -41,6 +43,7 @@ class Choices:
     channels: str | None = None
     format: str | None = None
     compression: str | None = None
+    name: str | None = None
     existing: Literal["refuse", "overwrite", "skip"] = "refuse"
     dry_run: bool = False
     stream: Mapping[str, Any] = field(default_factory=dict)
@@ -115,12 +118,14 @@ def upscale_file(
     with formats.read(source, axes=choices.axes, level=choices.level, max_pixels=most) as image:
         if choices.channels is not None:
             image = select_channels(image, choices.channels)
-        enlarged, pyramid = outputs.enlarged(image, target, model.scale, provenance(model), choices.format)
+        enlarged, pyramid = outputs.enlarged(
+            image, target, model.scale, provenance(model, choices.name), choices.format
+        )
         capacity.check_disk(target, outputs.size(enlarged, pyramid=pyramid))
         if choices.dry_run:
             return enlarged
-        compression = choices.compression if outputs.holds_compression(enlarged.format) else None
-        with ahead(stream.bands(model, image, progress=progress, **choices.stream)) as bands:
+        compression = None if outputs.is_compressed(enlarged.format) else choices.compression
+        with contextlib.closing(stream.bands(model, image, progress=progress, **choices.stream)) as bands:
             options = {"format": enlarged.format, "compression": compression, "pyramid": pyramid}
             formats.write(target, enlarged, bands=bands, **options)
     return enlarged
@@ -138,21 +143,6 @@ def probe(model: Upscaler, options: Mapping[str, Any]) -> None:
     shape, axes = ((channels, 8, 8), "CYX") if channels > 1 else ((8, 8), "YX")
     for _ in stream.bands(model, Image(np.zeros(shape, np.uint8), axes), **options):
         pass
-
-
-def provenance(model: Upscaler) -> dict[str, str]:
-    """Say how the pixels of a result were made, for its file."""
-    from importlib.metadata import version
-
-    name = model.metadata.get("interpolation") or model.metadata.get("name") or "SRGAN"
-    return {
-        "software": "msrgan",
-        "version": version("msrgan"),
-        "model": str(name),
-        "fingerprint": str(model.metadata.get("fingerprint", "")),
-        "scale": str(model.scale),
-        "note": "computationally generated: not a measurement",
-    }
 
 
 def write_failures(folder: Path, failures: Mapping[Path, str], shard: tuple[int, int] | None = None) -> Path | None:

@@ -100,7 +100,8 @@ def _choices(arguments: argparse.Namespace) -> Choices:
     existing = "overwrite" if arguments.overwrite else "skip" if arguments.skip_existing else "refuse"
     same = ("axes", "level", "max_pixels", "channels", "format", "compression", "dry_run")
     stream = {name: getattr(arguments, name) for name in names}
-    return Choices(**{name: getattr(arguments, name) for name in same}, existing=existing, stream=stream)
+    same = {name: getattr(arguments, name) for name in same}
+    return Choices(**same, name=str(arguments.model), existing=existing, stream=stream)
 
 
 class _Run:
