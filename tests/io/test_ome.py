@@ -93,13 +93,14 @@ def maps(root, namespace):
     "axes, shape, order, sizes",
     [
         ("YX", (2, 3), "XYZCT", (1, 1, 1)),
-        ("CYX", (4, 2, 3), "XYCZT", (4, 1, 1)),
         ("TCZYX", (7, 5, 6, 2, 3), "XYZCT", (5, 6, 7)),
         ("ZTYX", (6, 7, 2, 3), "XYTZC", (1, 6, 7)),
         ("CTZYX", (5, 7, 6, 2, 3), "XYZTC", (5, 6, 7)),
+        ("CYX", (4, 2, 3), "XYCZT", (4, 1, 1)),
         ("YXS", (2, 3, 3), "XYCZT", (3, 1, 1)),
-        ("ZYXS", (4, 2, 3, 3), "XYZCT", (3, 4, 1)),
-        ("CYXS", (2, 2, 3, 3), "XYCZT", (6, 1, 1)),
+        ("ZYXS", (4, 2, 3, 3), "XYCZT", (3, 4, 1)),
+        ("TYXS", (4, 2, 3, 3), "XYCTZ", (3, 1, 4)),
+        ("TCYXS", (4, 2, 2, 3, 3), "XYCTZ", (6, 1, 4)),
     ],
 )
 def test_dimensions(axes, shape, order, sizes):
@@ -173,6 +174,11 @@ def test_vendor_metadata_is_a_map():
     vendor = {"Scene": {"Lamp": {"Power": 3.5}, "Name": "A<1>"}, "Shutter": True}
     root = build(picture(extra={"vendor": vendor}))
     assert maps(root, "msrgan/vendor") == {"Scene.Lamp.Power": "3.5", "Scene.Name": "A<1>", "Shutter": "True"}
+
+
+def test_info_of_imagej_is_a_map():
+    root = build(picture(extra={"imagej": {"Info": "Ti2\n1 µm", "images": 3}}))
+    assert maps(root, "msrgan/imagej") == {"Info": "Ti2\n1 µm"}
 
 
 def test_texts_that_xml_cannot_hold():
