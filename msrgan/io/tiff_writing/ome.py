@@ -35,8 +35,8 @@ def build(image: Image) -> bytes:
     """Return the OME-XML of a file that holds the planes of an image in the order of `image.indices()`.
 
     What the OME-XML in `image.extra["ome"]` says of instrument, objective, people, dates, channels and planes is kept;
-    what it says of X and Y, and regions of interest, is not. The provenance, and what is known from vendor formats, are
-    map annotations; the provenance is a part of the description, too.
+    what it says of X and Y, and regions of interest, is not. The provenance, and what is known from vendor formats and
+    ImageJ, are map annotations; the provenance is a part of the description, too.
 
     Returns:
         ASCII, with character references.
@@ -55,8 +55,10 @@ def build(image: Image) -> bytes:
     if image.extra.get("ome") and not known:
         value = ome_original.verbatim(image.extra["ome"])
         _annotate(annotations, picture, "XMLAnnotation", "msrgan/original-ome-xml", [value])
+    info = image.extra.get("imagej", {}).get("Info")
     for namespace, texts in (
         ("msrgan/vendor", _flat(image.extra.get("vendor", {}))),
+        ("msrgan/imagej", {"Info": info} if info else {}),
         ("msrgan/provenance", provenance.items(image)),
     ):
         if texts:
@@ -74,9 +76,9 @@ def build(image: Image) -> bytes:
 def _pixels(image: Image, original: Element | None) -> Element:
     sizes = image.sizes
     samples = 3 if image.is_rgb else 1
-    stack = image.stack[::-1]
-    # Bio-Formats wants the samples of a colour image first.
-    order = stack + "".join(axis for axis in ("CZT" if image.is_rgb else "ZCT") if axis not in stack)
+    # The axis that changes fastest comes first; for the samples of a colour image that is C.
+    order = ("C" if image.is_rgb and "C" not in image.stack else "") + image.stack[::-1]
+    order += "".join(axis for axis in "ZCT" if axis not in order)
     attributes = {
         "ID": "Pixels:0" if original is None else original.get("ID", "Pixels:0"),
         "DimensionOrder": f"XY{order}",

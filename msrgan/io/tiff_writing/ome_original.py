@@ -10,6 +10,8 @@ Element = ElementTree.Element
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 # They list the sizes of a pyramid's levels, and tell that a dimension has parts.
 _ABOUT_SIZES = ("PyramidResolution", "modulo")
+# Beyond any real file; what is deeper would exhaust Python's stack.
+_DEPTH = 100
 
 
 def parse(text: str | None) -> Element:
@@ -78,9 +80,13 @@ def _own(element: Element) -> Iterator[Element]:
 
 def _tree(text: str | None) -> Element | None:
     try:
-        return ElementTree.fromstring(text) if text else None
+        root = ElementTree.fromstring(text) if text else None
     except (ElementTree.ParseError, ValueError):
         return None
+    level = [] if root is None else [root]
+    for _ in range(_DEPTH):
+        level = [child for element in level for child in element]
+    return None if level else root
 
 
 def _rename(element: Element, inherited: str) -> None:
