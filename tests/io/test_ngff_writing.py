@@ -234,6 +234,16 @@ def test_what_an_image_does_not_know_is_not_invented(tmp_path):
         assert set(channel["window"]) == {"min", "max", "start", "end"} and len(channel["color"]) == 6
 
 
+def test_look_up_tables(tmp_path):
+    fire = np.stack([np.arange(256), np.arange(256) // 2, np.full(256, 7)]).astype(np.uint8)
+    image = Image(pixels(2, 9, 9), "CYX", channels=(Channel("a", None, fire), Channel("b", (1, 2, 3), None, (4, 5))))
+    write(tmp_path / "a.zarr", image, image.bands())
+    assert [channel["color"] for channel in described(tmp_path / "a.zarr")[1]["channels"]] == ["FF7F07", "010203"]
+    first, second = ngff.read(tmp_path / "a.zarr").channels
+    assert second == image.channels[1] and first[:2] == ("a", None) and first.display is None
+    np.testing.assert_array_equal(first.lut, fire)
+
+
 def test_an_enlarged_image_lies_where_it_lay(tmp_path):
     """Four pixels of 1 um from 10 - 0.5 on, become 16 of 0.25 um: the centre of the first lies at 9.5 + 0.125."""
     place = {"type": "translation", "translation": [10, 20]}
