@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from msrgan.io import axes as axes_rules
-from msrgan.io import ngff_metadata
+from msrgan.io import ngff_channels, ngff_metadata
 from msrgan.io.image import Channel, Image
 from msrgan.io.ngff_pixels import Level, check_chunks, text_of
 from msrgan.io.ngff_writing import import_zarr, write
@@ -67,7 +67,7 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
         grid = ngff_metadata.grid_of(multiscale, level, letters, pixels.shape)
         size, step = ngff_metadata.sizes_of(grid)
         omero = ome.get("omero", {})
-        channels = ngff_metadata.channels_of(omero, ours.get("assumed", ()))
+        channels = ngff_channels.channels_of(omero, ours)
         return Image(
             pixels,
             letters,

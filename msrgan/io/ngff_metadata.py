@@ -1,7 +1,7 @@
 """The metadata of an OME-Zarr image, read into the fields of `Image` and written from them.
 
     multiscales   the axes with their units; for each level its array, scale and translation
-    omero         labels, colours and windows of the channels
+    omero         labels, colours and windows of the channels: `ngff_channels`
     msrgan        ours: how the pixels were computed, and what the specification has no place for
 
 A translation is where the centre of the first pixel lies. A scale without a unit is no pixel size: it is carried over
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from msrgan.io.image import Channel, Image, PixelSize
+from msrgan.io import ngff_channels
+from msrgan.io.image import Image, PixelSize
 
 # Attributes that describe the arrays or the program of the file that was read.
 _OWN = ("multiscales", "omero", "ome", "labels", "image-label", "plate", "well", "msrgan", "_creator")
@@ -36,9 +36,6 @@ _SECONDS = {
     **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0},
     **{"minute": 60.0, "hour": 3600.0, "day": 86400.0},
 }
-_RED_GREEN_BLUE = tuple(
-    Channel(name, tuple(255 * (place == k) for k in range(3))) for place, name in enumerate(("red", "green", "blue"))
-)
 
 
 def axes_of(multiscale: Mapping) -> str:
@@ -99,41 +96,13 @@ def sizes_of(grid: Mapping[str, Mapping]) -> tuple[PixelSize, float | None]:
     return PixelSize(known.get("Y"), known.get("X"), known.get("Z")), known.get("T")
 
 
-def channels_of(omero: Mapping, assumed: Sequence[Sequence[str]] = ()) -> tuple[Channel, ...]:
-    """Return what is known of each channel.
-
-    Args:
-        omero: the attribute.
-        assumed: for each channel, the keys of it that our writer had to fill in.
-    """
-    channels = []
-    for place, channel in enumerate(omero.get("channels", ())):
-        known = {key: value for key, value in channel.items() if key not in (*assumed, ())[min(place, len(assumed))]}
-        label, colour, window = known.get("label"), str(known.get("color", "")), known.get("window") or {}
-        display = tuple(window.get(key) for key in ("start", "end"))
-        channels.append(
-            Channel(
-                name=None if label in (None, "") else str(label),
-                colour=tuple(bytes.fromhex(colour[:6])) if re.fullmatch(r"([0-9a-fA-F]{2}){3,4}", colour) else None,
-                display=tuple(map(float, display)) if all(map(_is_number, display)) else None,
-            )
-        )
-    return tuple(channels)
-
-
 def carried_of(attributes: Mapping, multiscale: Mapping, omero: Mapping, grid: Mapping) -> dict[str, Any]:
     """Return what `Image.extra` carries on of the attributes of a group."""
     ours = attributes.get("msrgan", {})
-    settings = {key: value for key, value in omero.items() if key not in ("channels", "version")}
-    of_channels = {
-        channel["label"]: {key: value for key, value in channel.items() if key not in ("label", "color", "window")}
-        for channel in omero.get("channels", ())
-        if isinstance(channel.get("label"), str)
-    }
     extra = {
         "provenance": ours.get("provenance", {}),
         "attributes": {key: value for key, value in attributes.items() if key not in _OWN},
-        "ngff": {"name": multiscale.get("name"), "grid": grid, "omero": settings, "channels": of_channels},
+        "ngff": {"name": multiscale.get("name"), "grid": grid, **ngff_channels.settings_of(omero)},
         **{key: value for key, value in ours.get("carried", {}).items() if key in _CARRIED},
     }
     return {key: value for key, value in extra.items() if value}
@@ -159,9 +128,9 @@ def attributes(
         version: of the specification, "0.4" or "0.5".
     """
     multiscale = {"name": image.extra.get("ngff", {}).get("name") or name, **_multiscale(image, axes, sizes)}
-    omero, assumed = _omero(image, ranges)
+    omero, of_channels = ngff_channels.omero(image, ranges)
     carried = {key: image.extra[key] for key in _CARRIED if image.extra.get(key)}
-    ours = {"provenance": image.extra.get("provenance"), "carried": carried, "assumed": assumed}
+    ours = {"provenance": image.extra.get("provenance"), "carried": carried, **of_channels}
     ours = {"chunks": "all are stored", **{key: value for key, value in ours.items() if value}}
     if version == "0.4":
         standard = {"multiscales": [{"version": version, **multiscale}]}
@@ -207,28 +176,6 @@ def _grid(image: Image, axes: str) -> dict[str, dict]:
             offset = old["offset"] + (scale - old["scale"]) / 2
         grid[axis] = {"scale": scale, "unit": unit, "offset": offset}
     return grid
-
-
-def _omero(image: Image, ranges: Sequence[tuple[float, float]]) -> tuple[dict, list[list[str]]]:
-    """Return the attribute, and for each channel the keys that it must have and that the image does not know."""
-    channels = _RED_GREEN_BLUE if image.is_rgb else image.channels
-    if not channels:
-        return {}, []
-    ngff = image.extra.get("ngff", {})
-    entries, assumed = [], []
-    for channel, limits in zip(channels, ranges, strict=True):
-        window = dict(zip(("min", "max", "start", "end"), (*limits, *(channel.display or limits)), strict=True))
-        colour = channel.colour or (255, 255, 255)
-        entry = {"active": True, **ngff.get("channels", {}).get(channel.name, {})}
-        entries.append({**entry, "label": channel.name or "", "color": bytes(colour).hex().upper(), "window": window})
-        unknown = [key for key, value in (("color", channel.colour), ("window", channel.display)) if value is None]
-        assumed.append(unknown)
-    settings = {"rdefs": {"model": "color" if len(channels) > 1 else "greyscale"}, **ngff.get("omero", {})}
-    return {**settings, "channels": entries}, assumed if any(assumed) else []
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _as_json(value: Any) -> Any:

@@ -40,7 +40,8 @@ def write(
         image: what is written; its pixels are taken from `bands`.
         bands: plane after plane in the order of `image.indices()`, from top to bottom.
         format: "ome-zarr-0.4", a Zarr 2 store, or "ome-zarr-0.5", a Zarr 3 store.
-        compression: "blosc" (the default: zstd on shuffled bytes), "zstd", "gzip" or "none".
+        compression: "blosc" (the default, and the smallest: zstd on shuffled bytes), "zstd" or "gzip" (these two have
+            checksums: damage is noticed), or "none".
         pyramid: add levels of half the size, the mean of 2x2 pixels of the level before, until one fits into a chunk.
 
     Raises:

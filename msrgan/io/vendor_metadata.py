@@ -58,9 +58,7 @@ def channels_of(reader: Any, path: Path, count: int, dtype: np.dtype) -> tuple[C
         shown = _czi_shown(reader, dtype) if path.suffix.lower() == ".czi" else _ome_shown(reader)
     shown = shown if len(shown) == count else [Channel()] * count
     names = [None if re.fullmatch(_NAMELESS, name) else name for name in names]
-    channels = tuple(
-        Channel(name, *setting[:1], display=setting[1]) for name, setting in zip(names, shown, strict=True)
-    )
+    channels = tuple(channel._replace(name=name) for name, channel in zip(names, shown, strict=True))
     return () if all(channel == Channel() for channel in channels) else channels
 
 
