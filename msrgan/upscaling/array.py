@@ -87,7 +87,7 @@ def upscale(
         axes = _checked_axes(axes, image)
         order = _order(axes)
         enlarged = upscale_dask(model, image.transpose(order), _sorted(axes, order), options)
-        return enlarged.transpose(np.argsort(order))
+        return enlarged.transpose([order.index(place) for place in range(len(order))])
     image = np.asarray(image)
     axes = _checked_axes(axes, image)
     order = _order(axes)
