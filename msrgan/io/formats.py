@@ -113,8 +113,9 @@ def write(
 
     Example:
         >>> import msrgan, numpy as np
-        >>> channels = msrgan.Image(np.zeros((2, 20, 30), np.uint16), "CYX", pixel_size=msrgan.PixelSize(0.1, 0.1))
-        >>> msrgan.write("cells.ome.tif", channels)
+        >>> from msrgan.io.image import PixelSize
+        >>> cells = msrgan.Image(np.zeros((2, 20, 30), np.uint16), "CYX", pixel_size=PixelSize(0.1, 0.1))
+        >>> msrgan.write("cells.ome.tif", cells)
         >>> with msrgan.read("cells.ome.tif") as image:
         ...     image.format, image.pixel_size.x
         ('ome-tiff', 0.1)
