@@ -22,6 +22,7 @@ def test_first_upscale_runs(tmp_path, monkeypatch):
     texts = [result["data"]["text/plain"] for result in results]
     assert texts[0] == "<Image: CYX 2x64x80, uint16, 0.26 µm, DAPI, GFP>"
     assert texts[1] == "<Image: CYX 2x256x320, uint16, 0.065 µm, DAPI, GFP>"
+    assert texts[-1].startswith("(True,")
     assert "not a measurement" in texts[-1]
     assert any("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.ome.tif", "cells_x4.ome.tif"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msrgan.io.image import Image
 from msrgan.io.tiff_writing import imagej
+from msrgan.io.tiff_writing.writing import TILE
 
 SUFFIXES = {
     "png": (".png",),
@@ -123,7 +124,12 @@ def enlarged(
 
 def size(image: Image, *, pyramid: bool = False) -> int:
     """Return the bytes of the file of an image, at most: compressed ones are smaller."""
-    return _HEADER + (image.nbytes * 4 // 3 if pyramid else image.nbytes)
+    height, width = image.sizes["Y"], image.sizes["X"]
+    pixels = height * width
+    if image.format.startswith("ome-") and max(height, width) > TILE:  # the last tiles are stored whole
+        pixels = -(-height // TILE) * -(-width // TILE) * TILE**2
+    levels = 4 / 3 if pyramid else 1
+    return _HEADER + int(image.nbytes // (height * width) * pixels * levels)
 
 
 def _written_suffixes() -> list[str]:

@@ -329,7 +329,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_would_be_written(folder, tmp_pa
 
 def test_a_disk_without_room_is_told_before_the_first_tile(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(capacity, "free_disk", lambda path: 5000)
-    monkeypatch.setattr(stream, "_rows", lambda plan, progress: pytest.fail("a tile was enlarged"))
+    monkeypatch.setattr(io.formats, "write", lambda *_, **__: pytest.fail("tiles were asked for"))
     assert cli.main(["upscale", str(folder / "a.png"), "-o", str(tmp_path / "out"), "--model", "nearest"]) == 1
     assert lines(capsys) == [
         f"msrgan: error: {folder}/a.png: {tmp_path}/out/a.png takes 27.1 kB. Received: a disk with 5 kB left. "
@@ -349,9 +349,9 @@ def test_ctrl_c_leaves_whole_files_only_and_the_rest_is_done_later(folder, tmp_p
 
     def interrupted(model, image, **options):
         for band in bands(model, image, **options):
-            yield band
             if image.format == "tiff":
                 os.kill(os.getpid(), signal.SIGTERM)
+            yield band
 
     monkeypatch.setattr(stream, "bands", interrupted)
     assert upscale(folder, out) == 130
