@@ -1,129 +1,233 @@
-"""TIFF files: compression, axes, palettes, and the pixel size that a microscope writes."""
+"""TIFF files as images: which pages, which axes, which level of a pyramid."""
 
 from __future__ import annotations
 
-import contextlib
 import io
-import logging
 import math
-import threading
-from collections.abc import Iterator
+import os
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import tifffile
-from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC
 
-from msrgan.io.axes import channels_last, label
-from msrgan.io.source import Source
+from msrgan.io import axes as _axes
+from msrgan.io.image import Image, PixelSize
+from msrgan.io.source import check_level, check_size
+from msrgan.io.tiff import metadata
+from msrgan.io.tiff.colours import Painted, Samples, Stored, palette_of, samples_of
+from msrgan.io.tiff.faults import watched
+from msrgan.io.tiff.omexml import ome_of
+from msrgan.io.tiff.segments import Planes
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
-_JPEG = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
-_MICROMETRES = {
-    **dict.fromkeys(("um", "µm", "μm", "micron", "microns"), 1.0),
-    **{"nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0},
-}
 
 
-def decode(data: bytes, name: object, *, axes: str | None = None) -> Source:
-    """Decode the first image series of a TIFF; `io.read` says what becomes of pages and planes.
+def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, max_pixels: int | None = None) -> Image:
+    """Read the first image series of a TIFF; its pixels are decoded window by window, when they are asked for.
+
+    A file is RGB if its colours say so; its palette is applied, alpha is dropped, white-is-zero is turned round, and
+    bits become 0 and 255. In a stack, and in files of ImageJ, a palette is a matter of show: the values stay.
 
     Args:
-        data: the bytes of the file.
-        name: of the file, for the messages.
-        axes: of its pixels, where the file does not tell them or tells wrong ones, from `axes.check`.
+        path: the file.
+        axes: what its dimensions are, in place of what it says itself: letters of C, Y, X, Z and T in the order in
+            which they are stored, as "CYX". Files of a single plane need none.
+        level: of a pyramid; 0 is the finest.
+        max_pixels: the most pixels, all planes together, that its header may claim.
 
     Returns:
-        The pixels as stored, (H, W, C), with the palette applied and alpha dropped.
+        The image, whose file stays open until it is closed or forgotten.
 
     Raises:
-        ValueError: the file is a stack of images, or damaged. Damaged files raise also whatever tifffile raises.
+        FileNotFoundError: there is no such file.
+        ValueError: `axes` are none of an image, or there is no such `level`.
+        UnreadableImageError: the file is damaged, truncated or too large, its planes lie in several files, or it does
+            not say what they are.
     """
-    with _FAULTS.watched() as faults, tifffile.TiffFile(io.BytesIO(data)) as tif:
-        series = tif.series[0]
-        if faults or not _is_whole(tif, series, len(data)):
-            raise ValueError("damaged or truncated TIFF")
-        dimensions = [
-            (axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if axis in "YX" or size > 1
-        ]
-        shape = tuple(size for _, size in dimensions)
-        stored = "".join(axis for axis, _ in dimensions)
-        labels = label(shape, stored, axes, name)
-        # One worker: what tifffile logs in threads of its own would not be seen.
-        pixels = channels_last(series.asarray(maxworkers=1).reshape(shape), labels)
-        if faults:
-            raise ValueError("damaged or truncated TIFF")
-        samples = "S" in stored
-        pixels, is_rgb = _colours(pixels, series.keyframe, samples=samples)
-        return Source(pixels, is_rgb, _pixel_size(tif))
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such image file")
+    return _opened(path, path, axes, level, max_pixels)
 
 
-class _Faults(logging.Handler):
-    """Collect the errors that tifffile only logs, thread by thread, whatever the level of its logger."""
-
-    def __init__(self):
-        super().__init__(logging.ERROR)
-        self._logger = logging.getLogger("tifffile")
-        self._local = threading.local()
-        self._watchers = 0
-        self._settings = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note an error of the thread that is decoding."""
-        getattr(self._local, "messages", []).append(record.getMessage())
-
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[list[str]]:
-        """Give the list that the errors of this thread appear in, and keep them from being printed meanwhile."""
-        logger = self._logger
-        with self.lock:
-            if not self._watchers:
-                self._settings = logger.level, logger.propagate
-                logger.addHandler(self)
-                logger.setLevel(logging.ERROR)
-                logger.propagate = False
-            self._watchers += 1
-        self._local.messages = []
-        try:
-            yield self._local.messages
-        finally:
-            with self.lock:
-                self._watchers -= 1
-                if not self._watchers:
-                    logger.removeHandler(self)
-                    level, logger.propagate = self._settings
-                    logger.setLevel(level)
+def decode(data: bytes, name: object, *, axes: str | None = None) -> Image:
+    """Read a TIFF from its bytes like `read`; `name` stands in the error messages."""
+    return _opened(data, name, axes, 0, None)
 
 
-_FAULTS = _Faults()
+def _opened(source: Path | bytes, name: object, axes: str | None, level: int, max_pixels: int | None) -> Image:
+    axes = None if axes is None else _axes.check(axes)
+    data = source if isinstance(source, bytes) else None
+    with watched(name):
+        # Other files are none of this image's business, whatever its metadata say.
+        tif = tifffile.TiffFile(source if data is None else io.BytesIO(data), _multifile=False)
+    try:
+        with watched(name):
+            _check_promises(tif)
+            levels = _levels(tif.series)
+            _check_whole(tif, levels[0])
+        with watched(name):
+            layout = _layout(levels[0], axes, name)
+            check_size(layout.plane_sizes, max_pixels, name)
+        check_level(level, len(levels), name)
+        with watched(name):
+            if level:
+                layout = _layout(levels[level], axes, name)
+                _check_whole(tif, levels[level])
+            return _image(tif, levels, level, layout, name, source)
+    except BaseException:
+        tif.close()
+        raise
 
 
-def _is_whole(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, size: int) -> bool:
-    """Tell whether a series holds the planes that the metadata promise, and the file of `size` bytes their data."""
-    planes = math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YX")
-    if planes < _promised_planes(tif):
-        return False
+class _Layout(NamedTuple):
+    """The dimensions of a series as they are stored.
+
+    Attributes:
+        shape: Y and X, or Y, X and interleaved samples, come last.
+        letters: a letter for each; "" for dimensions of 1 that are left out.
+        told: by the user, in place of what the file says.
+        separate: the dimension of samples that lie in planes of their own.
+        samples: that are kept.
+    """
+
+    shape: tuple[int, ...]
+    letters: tuple[str, ...]
+    told: bool
+    separate: int | None
+    samples: Samples
+
+    @property
+    def plane_sizes(self) -> tuple[int, ...]:
+        """Lengths of the dimensions that are no samples."""
+        return tuple(size for size, letter in zip(self.shape, self.letters, strict=True) if letter != "S")
+
+
+def _layout(series: tifffile.TiffPageSeries, told: str | None, name: object) -> _Layout:
+    page = series.keyframe
+    separate, depth, rows, columns, interleaved = page.shaped
+    shape, letters = list(series.get_shape(squeeze=False)), list(series.get_axes(squeeze=False))
+    if interleaved == 1 and letters[-1] == "S":
+        shape, letters = shape[:-1], letters[:-1]
+    expected = [rows, columns] if interleaved == 1 else [rows, columns, interleaved]
+    if interleaved > 1:
+        letters[-1] = "S"
+    place = None
+    if separate > 1:
+        place = len(shape) - len(expected) - (2 if depth > 1 else 1)
+        letters[place] = "S"
+    if shape[-len(expected) :] != expected or (place is not None and (place < 0 or shape[place] != separate)):
+        raise ValueError(f"its axes {series.axes} {series.shape} do not fit its pages, {page.shape}")
+    kept = [i for i, letter in enumerate(letters) if letter in "YX" or shape[i] > 1]
+    own = "".join(letters[i] for i in kept)
+    labels = _axes.label([shape[i] for i in kept], own, told, name)
+    samples = samples_of(page)
+    if "S" in labels and not samples.is_rgb:
+        if "C" in labels:
+            raise ValueError("its pixels have channels, and so have its pages. Save its pages as single files")
+        one = page.samplesperpixel > 1 and len(samples.kept) == 1
+        labels, kept = _without(labels, kept) if one else (labels.replace("S", "C"), kept)
+    named = dict(zip(kept, labels, strict=True))
+    all_letters = tuple(named.get(i, "") for i in range(len(shape)))
+    return _Layout(tuple(shape), all_letters, told is not None and labels != own, place, samples)
+
+
+def _without(labels: str, kept: list[int]) -> tuple[str, list[int]]:
+    """Leave out the samples, of which one is left."""
+    return labels.replace("S", ""), [i for i, letter in zip(kept, labels, strict=True) if letter != "S"]
+
+
+def _image(
+    tif: tifffile.TiffFile,
+    levels: list[tifffile.TiffPageSeries],
+    level: int,
+    layout: _Layout,
+    name: object,
+    source: Path | bytes,
+) -> Image:
+    series = levels[level]
+    page, data = series.keyframe, source if isinstance(source, bytes) else None
+    if page.dtype is None or page.dtype.kind not in "buif":
+        raise ValueError(f"pixels are integers or floats. Received: {page.dtype or 'a kind unknown'}")
+    planes = Planes(tif, series, name, data)
+    stored = Stored(planes, layout.shape, page, separate=layout.separate, kept=layout.samples.kept)
+    pixels, axes = _axes.arrange(stored, layout.letters)
+    table, kind = palette_of(page), metadata.format_of(tif, series)
+    if table is not None and axes == "YX" and kind == "tiff":
+        pixels = Painted(pixels, table)
+        axes, table = pixels.axes, None
+    known = metadata.read(tif, series, channels=dict(zip(axes, pixels.shape, strict=True)).get("C", 1), table=table)
+    y, x = (layout.letters.index(letter) for letter in "YX")
+    sizes = tuple((s[y], s[x]) for s in (one.get_shape(squeeze=False) for one in levels))
+    size = known.pixel_size
+    coarser = [fine / coarse for fine, coarse in zip(sizes[0], sizes[level], strict=True)]
+    size = PixelSize(size.y and size.y * coarser[0], size.x and size.x * coarser[1], None if layout.told else size.z)
+    return Image(
+        pixels,
+        axes,
+        pixel_size=size,
+        time_step=known.time_step,
+        channels=known.channels,
+        extra=known.extra,
+        source=None if data is not None else source,
+        format=kind,
+        levels=sizes,
+    )
+
+
+def _levels(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSeries]:
+    """Return the levels of the first image, the finest first; a pyramid may lie in pages that follow one another."""
+    first = series[0]
+    if len(first.levels) > 1:
+        return list(first.levels)
+    levels = [first]
+    for other in series[1:]:
+        rows, columns = first.keyframe.shaped[2:4]
+        height, width = other.keyframe.shaped[2:4]
+        scale = rows / max(1, height)
+        alike = other.axes == first.axes and other.dtype == first.dtype and scale > 1
+        smaller = height < levels[-1].keyframe.shaped[2]
+        if alike and smaller and abs(columns / scale - width) <= 1:
+            levels.append(other)
+    return levels
+
+
+def _check_promises(tif: tifffile.TiffFile) -> None:
+    """Compare the planes that metadata promise with the pages, before lists of that length are made.
+
+    Raises:
+        ValueError: some are missing, because the file is cut or they lie in other files.
+    """
+    ome = ome_of(tif)
+    if ome is None:
+        return
+    others = ome.other_files(tif.filename)
+    if others:
+        raise ValueError(
+            f"its planes lie in {len(others) + 1} files, such as {others[0]}. Save them as one file, or read each as "
+            "a plain TIFF"
+        )
+    page = tif.pages.first
+    planes = len(tif.pages) * math.prod(page.shaped) // max(1, math.prod(page.shaped[2:4]))
+    if ome.planes > planes or ome.longest_run > len(tif.pages):
+        raise ValueError("damaged or truncated TIFF: planes are missing")
+
+
+def _check_whole(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+    """Check that a series holds the planes that the metadata promise, and the file their data.
+
+    Raises:
+        ValueError: it does not.
+    """
+    size = tif.filehandle.size
+    planes = math.prod(series.shape) // max(1, math.prod(series.keyframe.shaped[2:4]))
+    whole = planes >= metadata.promised_planes(tif)
     if series.dataoffset is not None:
-        return series.dataoffset + series.nbytes <= size
-    return all(page is not None and _is_stored(page, size) for page in series)
-
-
-def _promised_planes(tif: tifffile.TiffFile) -> int:
-    """Return how many planes, channels of a pixel included, ImageJ or OME metadata promise."""
-    if tif.is_ome:
-        pixels = _ome_pixels(tif)
-        return math.prod(int(pixels[f"Size{axis}"]) for axis in "CZT")
-    if tif.is_imagej:
-        metadata = tif.imagej_metadata
-        counts = math.prod(int(metadata.get(key, 1)) for key in ("channels", "slices", "frames"))
-        return max(counts, int(metadata.get("images", 1)))
-    return 1
-
-
-def _ome_pixels(tif: tifffile.TiffFile) -> dict:
-    images = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]
-    return (images[0] if isinstance(images, list) else images)["Pixels"]
+        whole &= series.dataoffset + series.nbytes <= size
+    else:
+        whole &= all(page is not None and page.parent is tif and _is_stored(page, size) for page in series)
+    if not whole:
+        raise ValueError("damaged or truncated TIFF")
 
 
 def _is_stored(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> bool:
@@ -133,71 +237,3 @@ def _is_stored(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> bool:
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     complete = len(segments) == math.prod(page.keyframe.chunked)
     return complete and all(offset and count and offset + count <= size for offset, count in segments)
-
-
-def _colours(image: np.ndarray, page: tifffile.TiffPage, *, samples: bool) -> tuple[np.ndarray, bool]:
-    """Apply a palette, turn white-is-zero round, drop alpha; tell whether the result is RGB.
-
-    Args:
-        image: (H, W, C), as stored.
-        page: the first of the image.
-        samples: the channels are samples of a pixel, and not planes.
-    """
-    match page.photometric:
-        case PHOTOMETRIC.PALETTE if image.shape[2] == 1:
-            # Some programs write 8 bits of the 16.
-            table = (page.colormap >> (8 if page.colormap.max() > 255 else 0)).astype(np.uint8)
-            return np.dstack([colour[image[..., 0].astype(np.uint16)] for colour in table]), True
-        case PHOTOMETRIC.MINISWHITE:
-            if image.dtype.kind in "bu":
-                return (~image if image.dtype == bool else np.subtract(2**page.bitspersample - 1, image)), False
-            return image.max() - image, False
-        case PHOTOMETRIC.RGB if samples and image.shape[2] <= 4:
-            return image[..., :3], image.shape[2] >= 3
-        case PHOTOMETRIC.YCBCR if samples and page.compression in _JPEG:  # tifffile makes RGB of it
-            return image[..., :3], True
-        case PHOTOMETRIC.MINISBLACK | PHOTOMETRIC.RGB if samples and page.extrasamples:
-            colours = image.shape[2] - len(page.extrasamples)
-            kept = [colours + i for i, kind in enumerate(page.extrasamples) if kind not in _ALPHA]
-            return image[..., [*range(colours), *kept]], False
-        case PHOTOMETRIC.MINISBLACK | PHOTOMETRIC.RGB | PHOTOMETRIC.PALETTE:
-            return image, False
-    raise ValueError(f"a TIFF is grey, RGB or has a palette, this one is {page.photometric!r}. Save it as RGB")
-
-
-def encode(path: Path, image: np.ndarray, *, pixel_size: float | None = None, rgb: bool = True) -> None:
-    """Write an image (H, W, C): RGB if it is so and has three channels, else one plane a channel, as ImageJ does."""
-    if rgb and image.shape[2] == 3:
-        size = {} if pixel_size is None else {"resolution": (1e4 / pixel_size,) * 2, "resolutionunit": 3}
-        tifffile.imwrite(path, image, photometric="rgb", metadata=None, **size)
-    else:
-        # ImageJ's dialect keeps channels apart from other planes, and micrometres as micrometres.
-        size = {} if pixel_size is None else {"resolution": (1 / pixel_size,) * 2}
-        metadata = {"axes": "CYX"} | ({} if pixel_size is None else {"unit": "um"})
-        planes = np.moveaxis(image, -1, 0)
-        tifffile.imwrite(path, planes, imagej=True, photometric="minisblack", metadata=metadata, **size)
-
-
-def _pixel_size(tif: tifffile.TiffFile) -> float | None:
-    """Return the pixel width in micrometres, from OME or ImageJ metadata or the resolution tags.
-
-    It is the size as the file has it, a scanner's 72 dpi included.
-    """
-    try:
-        size = _stored_size(tif)
-    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError):
-        return None
-    return size if 0 < size < math.inf else None
-
-
-def _stored_size(tif: tifffile.TiffFile) -> float:
-    if tif.is_ome:
-        pixels = _ome_pixels(tif)
-        return float(pixels["PhysicalSizeX"]) * _MICROMETRES[pixels.get("PhysicalSizeXUnit", "µm")]
-    tags = tif.pages[0].tags
-    pixels, units = tags["XResolution"].value
-    if tif.is_imagej:
-        unit = tif.imagej_metadata["unit"].replace("\\u00B5", "µ")
-    else:
-        unit = {2: "inch", 3: "cm"}[int(tags["ResolutionUnit"].value)]
-    return _MICROMETRES[unit] * units / pixels
