@@ -54,4 +54,4 @@ def _row(plan, field, k, levels):
 
     samples = (3,) if image.is_rgb else ()
     shape = (len(field), (kept[1] - kept[0]) * scale, image.sizes["X"] * scale, *samples)
-    return da.from_delayed(dask.delayed(compute, pure=False)(levels, *windows), shape, image.dtype)
+    return da.from_delayed(dask.delayed(compute, pure=False)(levels, *windows), shape, plan.dtype)

@@ -82,7 +82,7 @@ def _measure(image, planes, normalization, nan):
             for c, counter in enumerate(counters):
                 counter.count(block[..., c])
         evens[index] = np.where(least == most, least, np.nan)
-    limits = full_range(normalization, image.dtype, samples)
+    limits = full_range(normalization, image.dtype.newbyteorder("="), samples)
     if limits is None:
         if counters[0].needs_refinement:
             for index in planes:

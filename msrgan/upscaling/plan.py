@@ -25,7 +25,7 @@ LOWEST = 64
 
 
 class Rows(NamedTuple):
-    """A row of tiles of the result: its first row, and the pixels (h, scale X, C) in the dtype of the image."""
+    """A row of tiles of the result: its first row, and the pixels (h, scale X, C) in the dtype of the plan."""
 
     top: int
     pixels: np.ndarray
@@ -35,6 +35,7 @@ class Plan:
     """An image, a model and how one is applied to the other.
 
     Attributes:
+        dtype: of the result: that of the image, in the byte order of this machine.
         fields: what is enlarged at once, see `msrgan.upscaling.fields`.
         rows: of tiles, in each field.
         tiles: how many there are in all.
@@ -58,7 +59,8 @@ class Plan:
         Raises:
             ValueError: the image does not fit the model, or an argument is wrong.
         """
-        check_dtype(image.dtype)
+        self.dtype = image.dtype.newbyteorder("=")
+        check_dtype(self.dtype)
         if 0 in image.pixels.shape:
             raise ValueError(f"An image has pixels. Received: {image.axes} {tuple(image.pixels.shape)}")
         for name, value, known in (("normalize_over", normalize_over, OVER), ("nan", nan, NAN)):
@@ -128,7 +130,7 @@ class Plan:
         """Enlarge a row of tiles; yield as `run` does."""
         scale, (_, width, channels) = self.model.scale, strip.shape
         height = (row.kept[1] - row.kept[0]) * scale
-        pixels = np.empty((height, width * scale, channels), self.image.dtype)
+        pixels = np.empty((height, width * scale, channels), self.dtype)
         for first in range(0, len(self._columns), self._batch):
             columns = self._columns[first : first + self._batch]
             # Where nothing is to be seen a network may see something.
@@ -137,7 +139,7 @@ class Plan:
             done = first + len(columns) == len(self._columns)
             if done:
                 for c in np.flatnonzero(~np.isnan(levels.even)):
-                    pixels[..., c] = uncounted(levels.even[c], self.image.dtype)
+                    pixels[..., c] = uncounted(levels.even[c], self.dtype)
             yield field, len(columns), Rows(row.kept[0] * scale, pixels) if done else None
 
     def _batch_of_tiles(self, row: Span, columns: list[Span], strip: np.ndarray, levels: Levels, out: np.ndarray):
@@ -156,7 +158,7 @@ class Plan:
                     self._note_residual(lr, sr, levels, row, column)
             kept = sr[row.inner(scale), column.inner(scale)]
             bounds = (levels.least, levels.most) if self._clip else None
-            out[:, column.outer(scale)] = restored(kept, levels.limits, self.image.dtype, bounds)
+            out[:, column.outer(scale)] = restored(kept, levels.limits, self.dtype, bounds)
 
     def _note_residual(self, lr: np.ndarray, sr: np.ndarray, levels: Levels, row: Span, column: Span) -> None:
         """Keep in mind how far a tile, clipped, is from agreeing with the input."""

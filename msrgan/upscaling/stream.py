@@ -49,7 +49,8 @@ def bands(
         progress: is called with (tiles done, tiles in all), in the thread that takes the bands.
 
     Returns:
-        Bands of full width, in the dtype of the image; planes that a model takes together wait in a temporary file.
+        Bands of full width, in the dtype of the image and the byte order of this machine; planes that a model takes
+        together wait in a temporary file.
 
     Raises:
         ValueError: at once: the image does not fit the model, or an argument is wrong; later: pixels are not finite.
@@ -132,7 +133,7 @@ def _together(plan: Plan, parts: Iterator[tuple]) -> Iterator[Band]:
     groups = [indices[first : first + count] for first in range(0, len(indices), count)]
     with contextlib.closing(parts):
         for group in groups:
-            with contextlib.closing(_Spool(group, height, width, image.dtype)) as spool:
+            with contextlib.closing(_Spool(group, height, width, plan.dtype)) as spool:
                 while not spool.is_full:
                     field, rows = next(parts)
                     for c, index in enumerate(field):

@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 
+from msrgan.intensity import PERCENTILE, RANGE
 from msrgan.io.image import Image
 from msrgan.upscaling import plan, stream, upscale
 from msrgan.upscaling.stream import ahead, bands
@@ -19,7 +20,8 @@ def assembled(model, image, **options):
     out, order = np.empty(shape, image.dtype), []
     for band in bands(model, image, **options):
         height, width = band.pixels.shape[:2]
-        assert width == 4 * sizes["X"] and band.pixels.dtype == image.dtype
+        assert width == 4 * sizes["X"]
+        assert band.pixels.dtype == image.dtype.newbyteorder("=")
         order += [(band.index, row) for row in range(band.top, band.top + height)]
         out[(*band.index, slice(band.top, band.top + height))] = band.pixels
     assert order == [(index, row) for index in image.indices() for row in range(4 * sizes["Y"])]
@@ -64,6 +66,17 @@ def test_planes_come_in_the_order_of_the_file(tiny_upscaler, axes, channels, mon
     whole = upscale(model, pixels, axes="TCZYX")
     order = ["TCZYX".index(axis) for axis in axes]
     np.testing.assert_array_equal(assembled(model, Image(pixels.transpose(order), axes)), whole.transpose(order))
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">u4", ">f4", ">f8"])
+@pytest.mark.parametrize("normalization", [PERCENTILE, RANGE])
+def test_any_byte_order_gives_the_same(tiny_upscaler, dtype, normalization):
+    model, pixels = tiny_upscaler(3), stack((3, 2, 9, 7), dtype)
+    model.normalization = normalization
+    expected = upscale(model, pixels.astype(pixels.dtype.newbyteorder("=")), axes="CZYX", clip=True)
+    np.testing.assert_array_equal(assembled(model, Image(pixels, "CZYX"), clip=True), expected)
+    np.testing.assert_array_equal(upscale(model, pixels, axes="CZYX", clip=True), expected)
+    assert np.ptp(expected) > 100
 
 
 def test_a_stack_is_enlarged_plane_by_plane_in_one_range(tiny_upscaler):
