@@ -46,7 +46,7 @@ def back(image: Image, format: str) -> Image | None:
         except ValueError:
             return None
         # An array in a .npy file has no axes: they are told again.
-        told = image.axes if format == "npy" and image.stack else None
+        told = image.axes.replace("S", "C") if format == "npy" else None
         with msrgan.read(path, axes=told) as read:
             key = (slice(None),) * len(read.axes)
             return replace(read, pixels=np.array(read.pixels[key]))

@@ -70,6 +70,14 @@ class Image:
         source: the file.
         format: of the file, a name of `formats.FORMATS`.
         levels: (Y, X) of each level of a pyramid, the finest first.
+
+    Example:
+        >>> import msrgan, numpy as np
+        >>> image = msrgan.Image(np.zeros((2, 20, 30), np.uint16), "CYX")
+        >>> image
+        <Image: CYX 2x20x30, uint16>
+        >>> image.read((1,)).shape
+        (20, 30)
     """
 
     pixels: Pixels
