@@ -126,8 +126,8 @@ def _multiscale(path: Path, ome: Mapping) -> Mapping:
         fields = ome["well"]["images"]
         what, example = f"a well of {len(fields)} fields. Open one of them, such as", path / fields[0]["path"]
     elif "labels" in ome or "image-label" in ome:
-        levels = 2 if "image-label" in ome else 1
-        what, example = "label maps, not an image. Open the image that they belong to:", path.parents[levels - 1]
+        image = path.absolute().parents[1 if "image-label" in ome else 0]
+        what, example = "label maps, not an image. Open the image that they belong to:", image
     else:
         what, example = "", path
     if what:
@@ -151,10 +151,10 @@ def _array(path: Path, name: str) -> Any:
         UnreadableImageError: it is missing.
     """
     zarr = import_zarr()
-    try:
-        return zarr.open_group(path, mode="r", use_consolidated=False)[name]
-    except KeyError:
-        raise UnreadableImageError(f"{path}: damaged OME-Zarr image (level {name} is missing)") from None
+    node = zarr.open_group(path, mode="r", use_consolidated=False).get(name)
+    if not isinstance(node, zarr.Array):
+        raise UnreadableImageError(f"{path}: damaged OME-Zarr image (level {name} is missing)")
+    return node
 
 
 def _check_pixels(path: Path, shape: tuple[int, ...], max_pixels: int | None) -> None:

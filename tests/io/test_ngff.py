@@ -274,6 +274,7 @@ STEPS = (*DATASET, "coordinateTransformations")
         (("multiscales",), [], "cannot be read as an OME-Zarr image"),
         (("multiscales",), "text", "cannot be read as an OME-Zarr image"),
         ((*DATASET, "path"), "7", "level 7 is missing"),
+        ((*DATASET, "path"), "", "level  is missing"),
         ((*DATASET, "path"), "../other.zarr/0", "cannot be read as an OME-Zarr image"),
         (STEPS, [scale(1, 1, 1)], "a number for each axis"),
         (STEPS, [scale(1, 0)], "above 0"),
