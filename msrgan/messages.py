@@ -30,6 +30,11 @@ def warn(message: str) -> None:
     _LOGGER.warning("%s", message)
 
 
+def hush() -> None:
+    """Show warnings and errors only, until the command ends."""
+    _LOGGER.setLevel(logging.WARNING)
+
+
 def few(texts: Sequence[str], shown: int = 5) -> str:
     """List the first few of many, and how many more there are."""
     more = f" and {len(texts) - shown} more" if len(texts) > shown else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from tensorflow.errors import ResourceExhaustedError
 
 from msrgan.io import capacity, formats, outputs
@@ -132,17 +133,14 @@ def upscale_file(
 
 
 def probe(model: Upscaler, options: Mapping[str, Any]) -> None:
-    """Enlarge a tiny image, so that an option that does not suit the model is told before the first file.
+    """Prepare a tiny image, so that an option that does not suit the model is told before the first file.
 
     Raises:
         ValueError: it does not.
     """
-    import numpy as np
-
     channels = model.channels or 1
     shape, axes = ((channels, 8, 8), "CYX") if channels > 1 else ((8, 8), "YX")
-    for _ in stream.bands(model, Image(np.zeros(shape, np.uint8), axes), **options):
-        pass
+    stream.bands(model, Image(np.zeros(shape, np.uint8), axes), **options).close()
 
 
 def write_failures(folder: Path, failures: Mapping[Path, str], shard: tuple[int, int] | None = None) -> Path | None:

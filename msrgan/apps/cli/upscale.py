@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msrgan.apps.cli.arguments import add_axes, count, positive, shard, whole
-from msrgan.messages import Bars, import_tensorflow, report, say, with_options
+from msrgan.messages import Bars, hush, import_tensorflow, report, say, warn, with_options
 
 if TYPE_CHECKING:
     from msrgan.io.image import Image
@@ -77,6 +77,8 @@ def _upscale(arguments: argparse.Namespace) -> int:
     from msrgan.io import targets
     from msrgan.io.atomic import writable_folder
 
+    if arguments.quiet:
+        hush()
     plan = targets.plan(arguments.input, arguments.output, suffix=arguments.suffix, format=arguments.format)
     if arguments.shard:
         plan = plan.shard(*arguments.shard)
@@ -137,7 +139,7 @@ class _Run:
         if result.status == "failed":
             return self.fail(source, result.reason)
         self.counts[result.status] += 1
-        if result.status == "done" and not self.arguments.quiet:
+        if result.status == "done":
             say(f"{source} -> {target} ({self.text(result.image)})")
 
     def text(self, image: Image) -> str:
@@ -162,12 +164,16 @@ class _Run:
 
         if self.plan.folder is None or self.arguments.dry_run:
             return None
-        return write_failures(self.plan.folder, self.failures, self.arguments.shard)
+        try:
+            return write_failures(self.plan.folder, self.failures, self.arguments.shard)
+        except OSError as error:  # on a full disk, say: each reason was shown already
+            warn(f"no table of failures was written: {error}")
+            return None
 
     def sum_up(self, table: Path | None) -> None:
         """Tell on one line what became of all files, unless it was a single one that was said already."""
         left = self.files - sum(self.counts.values())
-        if self.arguments.quiet or (self.files == 1 and not left and not self.counts["skipped"]):
+        if self.files == 1 and not left and not self.counts["skipped"]:
             return
         line = ", ".join(f"{n} {status}" for status, n in self.counts.items())
         line += f" (see {table})" if table else ""
