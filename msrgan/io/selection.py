@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,20 @@ def select_channels(image: Image, channels: str) -> Image:
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"`channels` are each named once. Received: {channels}")
     chosen = tuple(image.channels[number] for number in numbers) if image.channels else ()
-    return replace(image, pixels=_Chosen(image.pixels, image.axes.index("C"), numbers), channels=chosen)
+    pixels = _Chosen(image.pixels, image.axes.index("C"), numbers)
+    return replace(image, pixels=pixels, channels=chosen, extra=_extra(image, numbers))
+
+
+def _extra(image: Image, numbers: list[int]) -> dict[str, Any]:
+    """Return what else is carried, of the labels of planes those of some channels."""
+    carried = image.extra.get("imagej", {})
+    labels, indices = carried.get("Labels", ()), image.indices()
+    if len(labels) != len(indices):
+        return dict(image.extra)
+    place, labelled = image.stack.index("C"), dict(zip(indices, labels, strict=True))
+    shape = [len(numbers) if axis == "C" else image.sizes[axis] for axis in image.stack]
+    chosen = [(*index[:place], numbers[index[place]], *index[place + 1 :]) for index in np.ndindex(*shape)]
+    return {**image.extra, "imagej": {**carried, "Labels": [labelled[index] for index in chosen]}}
 
 
 def _number(text: str, names: list[str | None], count: int) -> int:

@@ -19,6 +19,7 @@ from msrgan.io.image import Image
 from msrgan.io.listing import text_of
 from msrgan.io.selection import select_channels
 from msrgan.io.targets import Job
+from msrgan.io.tiff_writing import imagej
 from msrgan.models import Upscaler
 from msrgan.upscaling import stream
 from msrgan.upscaling.provenance import provenance
@@ -119,6 +120,8 @@ def upscale_file(
     with formats.read(source, axes=choices.axes, level=choices.level, max_pixels=most) as image:
         if choices.channels is not None:
             image = select_channels(image, choices.channels)
+        if choices.format == "imagej":  # knows one order of planes
+            image = image.transposed("".join(axis for axis in imagej.ORDER if axis in image.stack))
         enlarged, pyramid = outputs.enlarged(
             image, target, model.scale, provenance(model, choices.name), choices.format
         )

@@ -273,6 +273,17 @@ def test_stacks_keep_what_their_file_knows_and_say_what_made_them(tmp_path):
     assert "nearest" in said
 
 
+def test_a_hyperstack_is_made_of_planes_in_another_order(tmp_path):
+    pixels = stack(tmp_path).swapaxes(0, 1)  # CZYX
+    known = {"axes": "CZYX"}
+    tifffile.imwrite(tmp_path / "t.ome.tif", pixels, ome=True, photometric="minisblack", metadata=known)
+    assert upscale(tmp_path / "t.ome.tif", tmp_path / "out", "--format", "imagej") == 0
+    with tifffile.TiffFile(tmp_path / "out" / "t.tif") as file:
+        assert file.is_imagej
+        assert file.series[0].axes == "ZCYX"
+        np.testing.assert_array_equal(file.asarray(), pixels.swapaxes(0, 1).repeat(2, 2).repeat(2, 3))
+
+
 @pytest.mark.parametrize(
     ("channels", "message"),
     [("3", "--channels are numbers from 0 to 2 or names"), ("GFP,1", "--channels are each named once")],

@@ -31,3 +31,11 @@ def test_channels_that_are_not_there_or_not_one_are_refused(text):
 def test_rgb_has_no_channels():
     with pytest.raises(ValueError, match="along an axis C. Received: 0 for an RGB image"):
         select_channels(Image(np.zeros((5, 6, 3)), "YXS"), "0")
+
+
+def test_labels_of_planes_follow_their_channels():
+    labels = [f"t{t}c{c}z{z}" for t in range(2) for c in range(4) for z in range(3)]
+    image = Image(PIXELS, "TCZYX", extra={"imagej": {"Labels": labels, "Info": "kept"}, "description": "kept"})
+    extra = select_channels(image, "3,1").extra
+    assert extra["imagej"]["Labels"] == [f"t{t}c{c}z{z}" for t in range(2) for c in (3, 1) for z in range(3)]
+    assert (extra["imagej"]["Info"], extra["description"]) == ("kept", "kept")
