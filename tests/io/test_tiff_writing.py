@@ -318,7 +318,6 @@ def test_bioio_reads_the_same(tmp_path):
     assert list(read.channel_names) == ["DAPI", "αβ", "GFP"]
     assert tuple(read.physical_pixel_sizes) == (0.3, 0.08125, 0.1)
     assert read.ome_metadata.images[0].pixels.time_increment == 2.5
-    assert read.resolution_levels == (0, 1)
 
 
 # bioio asks Beautiful Soup and its own helpers for things that are going.
@@ -401,20 +400,20 @@ def test_full_disk_leaves_no_file_or_a_whole_one(small_disk, format):
 @pytest.mark.parametrize("options", [{}, {"compression": "zstd", "pyramid": True}, {"format": "imagej"}], ids=str)
 def test_memory_holds_some_rows(tmp_path, options):
     row = noise((1, 1024))
-    image = Image(Promised((8192, 1024), np.uint16), "YX")  # 16 MiB
+    options = {"format": "ome-tiff"} | options
 
-    def bands():
-        for top in range(0, 8192, 32):
-            yield Band((), top, np.repeat(row, 32, axis=0))
+    def save_rows(rows):
+        bands = (Band((), top, np.repeat(row, 32, axis=0)) for top in range(0, rows, 32))
+        write(tmp_path / "a.tif", Image(Promised((rows, 1024), np.uint16), "YX"), bands, **options)
 
-    write(tmp_path / "warm.tif", Image(row, "YX"), [Band((), 0, row)], format="ome-tiff", compression="zstd")
+    save_rows(512)  # what is imported on the way is no memory of the image
     tracemalloc.start()
     try:
-        write(tmp_path / "a.tif", image, bands(), **{"format": "ome-tiff"} | options)
+        save_rows(16384)  # 32 MiB
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 6 << 20
+    assert peak < 8 << 20
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
