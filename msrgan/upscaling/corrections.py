@@ -19,6 +19,7 @@ than `TAIL` of the error, so a tile with that much context does not show its bor
 from functools import lru_cache
 
 import numpy as np
+import scipy.sparse
 
 from msrgan.degradation import ACQUIRED, DEGRADATIONS, make
 
@@ -65,25 +66,33 @@ class Consistency:
         return y + _product(rows, x - self.degraded(y), columns)
 
 
-def _product(rows: np.ndarray, image: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return rows @ image @ columns' for each channel of an image (H, W, C)."""
-    planes = np.ascontiguousarray(np.moveaxis(image, -1, 0), np.float32)
-    return np.moveaxis(rows @ planes @ columns.T, 0, -1)
+def _product(rows: scipy.sparse.csr_array, image: np.ndarray, columns: scipy.sparse.csr_array) -> np.ndarray:
+    """Return rows @ image @ columns', float32, for each channel of an image (H, W, C)."""
+    for axis, matrix in enumerate((rows, columns)):
+        signals = np.moveaxis(image, axis, 0)
+        product = matrix @ signals.reshape(len(signals), -1).astype(np.float32, copy=False)
+        image = np.moveaxis(product.reshape(-1, *signals.shape[1:]), 0, axis)
+    return image
 
 
 @lru_cache(maxsize=16)
-def _matrices(degradation: str, n: int, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return M (n, scale n) and M+ (scale n, n), float32, for n LR pixels."""
+def _matrices(degradation: str, n: int, scale: int) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
+    """Return M (n, scale n) and M+ (scale n, n), float32, for n LR pixels; what counts for nothing is dropped."""
     matrix = make(degradation).matrix(n * scale, scale)
     inverse = np.linalg.solve(matrix @ matrix.T, matrix).T
-    return matrix.astype(np.float32), inverse.astype(np.float32)
+    return _sparse(matrix), _sparse(inverse)
+
+
+def _sparse(matrix):
+    size = np.abs(matrix)
+    return scipy.sparse.csr_array(np.where(size > TAIL / 100 * size.max(), matrix, 0), dtype=np.float32)
 
 
 @lru_cache(maxsize=16)
 def _reach(degradation: str, scale: int) -> int:
     """Measure how many LR pixels around its own a corrected pixel depends on: the reach of A+ and that of A."""
     middle = 2 * _FARTHEST
-    matrix, inverse = _matrices(degradation, 2 * middle + 1, scale)
+    matrix, inverse = (part.toarray() for part in _matrices(degradation, 2 * middle + 1, scale))
     block = slice(middle * scale, (middle + 1) * scale)
     from_errors = np.abs(inverse[block]).max(axis=0)
     from_pixels = np.abs(matrix[middle]).reshape(-1, scale).max(axis=1)
