@@ -1,16 +1,29 @@
-"""mSRGAN: 4x super-resolution of microscopy images with TensorFlow and Keras 3."""
+"""mSRGAN: 4x super-resolution of microscopy images with TensorFlow and Keras 3.
+
+    Image               pixels, their axes, pixel size, channels, and what else a file knows
+    read, write         image files of all formats
+    load                a trained model, or plain interpolation to compare with
+    upscale             enlarge an array, an Image, or a dask array
+    export              write a trained generator as a model
+    SRGAN, VARIANTS     train
+
+The command `msrgan` enlarges files and scores models: see `msrgan --help`.
+"""
 
 import importlib
 
 _HOMES = {
+    "Image": "msrgan.io.image",
     "SRGAN": "msrgan.training.step",
     "VARIANTS": "msrgan.training.variants",
     "export": "msrgan.models",
     "load": "msrgan.models",
+    "read": "msrgan.io.formats",
     "upscale": "msrgan.upscaling",
+    "write": "msrgan.io.formats",
 }
 
-__all__ = ["SRGAN", "VARIANTS", "__version__", "export", "load", "upscale"]
+__all__ = ["Image", "SRGAN", "VARIANTS", "__version__", "export", "load", "read", "upscale", "write"]
 
 
 def __getattr__(name):
@@ -25,4 +38,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -6,7 +6,7 @@
 Nothing is clipped: what lies beyond becomes less than 0 or more than 1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,60 +59,119 @@ def normalize(x: Any, low: Any, high: Any) -> Any:
 
 
 def percentiles(image: np.ndarray, q: tuple[float, float] = PERCENTILES) -> Limits:
-    """Return two percentiles, 0.1 and 99.9, of each channel of a whole image (H, W, C).
+    """Return two percentiles, 0.1 and 99.9, of each channel of a whole image (H, W, C); see `counted_percentiles`."""
+    return counted_percentiles([_counted(image[..., c], q) for c in range(image.shape[-1])], q)
+
+
+def counted_percentiles(counters: Sequence["Counter"], q: tuple[float, float] = PERCENTILES) -> Limits:
+    """Return two percentiles of each of some channels whose pixels were counted.
 
     The second is always above the first: where the percentiles coincide (sparse spots on an even background)
     the minimum and maximum take their place, and a constant channel gets the range of one grey level.
     """
-    channels = [image[..., c] for c in range(image.shape[-1])]
-    low, high = np.stack([_percentiles(channel, q) for channel in channels], axis=1).astype(np.float32)
+    low, high = np.stack([counter.percentiles(q) for counter in counters], axis=1).astype(np.float32)
     for c in np.flatnonzero(high <= low):
-        low[c], high[c] = channels[c].min(), channels[c].max()
+        low[c], high[c] = counters[c].least, counters[c].most
     high = np.where(high > low, high, low + np.maximum(1, 1e-6 * np.abs(low))).astype(np.float32)
     return Limits(low, high)
 
 
-def _percentiles(channel: np.ndarray, q: tuple[float, float]) -> np.ndarray:
-    """Do what np.percentile does, in memory that does not grow with the image: from histograms, block by block."""
-    ranks = np.asarray(q) / 100 * (channel.size - 1)
-    below, above = np.floor(ranks), np.ceil(ranks)
-    order = _order_of_integers if channel.dtype in (np.uint8, np.uint16) else _order_of_floats
-    low, high = order(channel, np.stack([below, above])).astype(np.float64)
-    return low + (ranks - below) * (high - low)
+class Counter:
+    """Counts the pixels of one channel block by block; tells what np.percentile does, in memory that does not grow.
 
+    The bits of floats, read as whole numbers, have the order of the floats once those below zero are turned round.
+    Their histogram is that of their upper 16 bits (uint8 and uint16: of the values), and a second look at the same
+    blocks counts the lower 16 bits of the floats that share the upper ones of a percentile:
 
-def _order_of_integers(channel: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Return the values that have these ranks, from 0, among those of a channel of uint8 or uint16."""
-    counts = np.zeros(np.iinfo(channel.dtype).max + 1, np.int64)
-    for block in _blocks(channel, channel.dtype):
-        counts += np.bincount(block, minlength=len(counts))
-    return np.searchsorted(counts.cumsum(), ranks, side="right")
+        counter = Counter()
+        for block in blocks: counter.count(block)
+        if counter.needs_refinement:
+            for block in blocks: counter.refine(block, q)
+        counter.percentiles(q)
 
-
-def _order_of_floats(channel: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Return the values that have these ranks, from 0, among those of a channel, as float32.
-
-    The bits of floats, read as whole numbers, have the order of the floats once those below zero are turned round. The
-    first pass counts their upper 16 bits, the second the lower 16 bits of those that share the upper ones of a result.
+    Attributes:
+        size: pixels counted.
+        least: the smallest of them.
+        most: the largest of them.
     """
-    if channel.size <= _BLOCK:
-        return np.partition(channel.ravel(), ranks.ravel().astype(int))[ranks.astype(int)]
-    upper = np.zeros(1 << 16, np.int64)
-    for block in _blocks(channel, np.float32):
-        upper += np.bincount(_ordered(block) >> 16, minlength=len(upper))
-    cumulative = upper.cumsum()
-    bins = np.searchsorted(cumulative, ranks, side="right")
-    lower = {b: np.zeros(1 << 16, np.int64) for b in bins.ravel()}
-    for block in _blocks(channel, np.float32):
-        keys = _ordered(block)
-        for b, counts in lower.items():
-            counts += np.bincount(keys[keys >> 16 == b] & 0xFFFF, minlength=len(counts))
-    ranks = ranks - (cumulative - upper)[bins]
-    places = [
-        np.searchsorted(lower[b].cumsum(), rank, side="right") for b, rank in zip(bins.flat, ranks.flat, strict=True)
-    ]
-    keys = (bins.astype(np.uint32) << 16) | np.reshape(places, bins.shape).astype(np.uint32)
-    return np.where(keys >> 31, keys ^ _SIGN, ~keys).astype(np.uint32).view(np.float32)
+
+    def __init__(self):
+        self.size, self.least, self.most = 0, np.inf, -np.inf
+        self._few: list[np.ndarray] | None = []  # floats, as they are while they are few
+        self._is_float = False
+        self._upper = np.zeros(1 << 16, np.int64)
+        self._lower: dict[int, np.ndarray] = {}
+
+    def count(self, pixels: np.ndarray) -> None:
+        """Count pixels of any shape: uint8, uint16 or finite floats, alike at each call."""
+        if not pixels.size:
+            return
+        self.size += pixels.size
+        self.least, self.most = min(self.least, pixels.min()), max(self.most, pixels.max())
+        if pixels.dtype.kind == "u":
+            self._few = None
+            for block in _blocks(pixels, pixels.dtype):
+                counts = np.bincount(block)
+                self._upper[: len(counts)] += counts
+        elif self._few is not None and self.size <= _BLOCK:
+            self._few.append(pixels.flatten())
+        else:
+            for part in (*(self._few or ()), pixels):
+                for block in _blocks(part, np.float32):
+                    self._upper += np.bincount(_ordered(block) >> 16, minlength=1 << 16)
+            self._few, self._is_float = None, True
+
+    @property
+    def needs_refinement(self) -> bool:
+        """Whether the pixels have to be looked at again: many floats."""
+        return self._is_float
+
+    def refine(self, pixels: np.ndarray, q: tuple[float, float] = PERCENTILES) -> None:
+        """Look again at pixels, when all were counted."""
+        if not self._lower:
+            bins = np.searchsorted(self._upper.cumsum(), self._ranks(q)[1], side="right")
+            self._lower = {b: np.zeros(1 << 16, np.int64) for b in bins.ravel()}
+        for block in _blocks(pixels, np.float32):
+            keys = _ordered(block)
+            for b, counts in self._lower.items():
+                counts += np.bincount(keys[keys >> 16 == b] & 0xFFFF, minlength=len(counts))
+
+    def percentiles(self, q: tuple[float, float] = PERCENTILES) -> np.ndarray:
+        """Return two percentiles, float64 (2,): between two pixels of neighbouring ranks, interpolated linearly."""
+        exact, whole = self._ranks(q)
+        low, high = self._order(whole).astype(np.float64)
+        return low + (exact - whole[0]) * (high - low)
+
+    def _ranks(self, q):
+        """Return where percentiles lie among the sorted pixels, from 0, and the whole numbers below and above."""
+        ranks = np.asarray(q) / 100 * (self.size - 1)
+        return ranks, np.stack([np.floor(ranks), np.ceil(ranks)])
+
+    def _order(self, ranks: np.ndarray) -> np.ndarray:
+        """Return the pixels that have these ranks."""
+        if self._few:
+            few, ranks = np.concatenate(self._few), ranks.astype(int)
+            return np.partition(few, ranks.ravel())[ranks]
+        cumulative = self._upper.cumsum()
+        bins = np.searchsorted(cumulative, ranks, side="right")
+        if not self._is_float:
+            return bins
+        ranks = ranks - (cumulative - self._upper)[bins]
+        places = [
+            np.searchsorted(self._lower[b].cumsum(), rank, side="right")
+            for b, rank in zip(bins.flat, ranks.flat, strict=True)
+        ]
+        keys = (bins.astype(np.uint32) << 16) | np.reshape(places, bins.shape).astype(np.uint32)
+        return np.where(keys >> 31, keys ^ _SIGN, ~keys).astype(np.uint32).view(np.float32)
+
+
+def _counted(channel: np.ndarray, q: tuple[float, float]) -> Counter:
+    """Count the pixels of a channel in memory."""
+    counter = Counter()
+    counter.count(channel)
+    if counter.needs_refinement:
+        counter.refine(channel, q)
+    return counter
 
 
 def _ordered(block: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 _LOGGER = logging.getLogger("msrgan")
 
@@ -27,6 +28,11 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """Tell what a user should look at: a line on stderr of a command."""
     _LOGGER.warning("%s", message)
+
+
+def hush() -> None:
+    """Show warnings and errors only, until the command ends."""
+    _LOGGER.setLevel(logging.WARNING)
 
 
 def few(texts: Sequence[str], shown: int = 5) -> str:
@@ -49,6 +55,11 @@ def versions() -> dict[str, str | None]:
 def flags(parser: argparse.ArgumentParser) -> dict[str, str]:
     """Return the option of a command for each of its arguments: {"patch_size": "--patch-size"}."""
     return {action.dest: action.option_strings[0] for action in parser._actions if action.option_strings}
+
+
+def with_options(text: str, options: Mapping[str, str]) -> str:
+    """Write the arguments in backticks as the options of a command."""
+    return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
 
 
 def command(
@@ -109,14 +120,9 @@ def report(name: str, error: object, code: int, options: Mapping[str, str] | Non
     """Print a one-line error on stderr; return the exit code."""
     if isinstance(error, OSError) and error.strerror:
         error = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    text = _with_options(" ".join(str(error).split()), options or {})
+    text = with_options(" ".join(str(error).split()), options or {})
     _print(f"{name}: error: {text}", "stderr")
     return code
-
-
-def _with_options(text: str, options: Mapping[str, str]) -> str:
-    """Write the arguments in backticks as the options of a command."""
-    return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
 
 
 def _tensorflow_reason(error: Exception) -> str | None:
@@ -138,7 +144,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord):
         """Print what is said on stdout, and the rest on stderr, with its level."""
-        message = _with_options(record.getMessage(), self.options)
+        message = with_options(record.getMessage(), self.options)
         if record.levelno == logging.INFO:
             _print(message, "stdout")
         else:
@@ -175,11 +181,60 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+class Bars(contextlib.AbstractContextManager):
+    """Progress on a terminal, with rates and remaining times: a bar of all files, and one of the tiles of this file.
+
+    Nothing is shown where stderr is no terminal.
+
+    Args:
+        files: how many there are; one has no bar of its own.
+        shown: whether to show bars at all.
+    """
+
+    def __init__(self, files: int, *, shown: bool = True):
+        self._shown = shown
+        self._files = self._bar("files", files, "file", shown=shown and files > 1)
+        self._tiles = None
+
+    def tiles(self, done: int, total: int) -> None:
+        """Show how far this file is."""
+        if self._tiles is None:
+            self._tiles = self._bar("tiles", total, "tile", shown=self._shown)
+        self._tiles.update(done - self._tiles.n)
+
+    def next_file(self) -> None:
+        """Show that a file is over."""
+        if self._tiles is not None:
+            self._tiles.close()
+            self._tiles = None
+        self._files.update()
+
+    def __exit__(self, *error: object) -> None:
+        """Take the bars away."""
+        for bar in (self._tiles, self._files):
+            if bar is not None:
+                bar.close()
+
+    @staticmethod
+    def _bar(title: str, total: int, unit: str, *, shown: bool) -> Any:
+        from tqdm import tqdm
+
+        hidden = None if shown else True  # None: where there is no terminal
+        return tqdm(desc=title, total=total, unit=unit, leave=False, dynamic_ncols=True, disable=hidden)
+
+
 def _print(line: str, stream: str) -> None:
     """Print a line; a pipe whose reader is gone (`| head -1`) does not end the work, nor a letter it cannot show."""
     file = getattr(sys, stream)
     encoding = file.encoding or "utf-8"
     try:
-        print(line.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
+        with _without_bars():
+            print(line.encode(encoding, "backslashreplace").decode(encoding), file=file, flush=True)
     except BrokenPipeError:
         setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115  for what follows
+
+
+def _without_bars() -> contextlib.AbstractContextManager:
+    """Take bars away while a line is printed where they are."""
+    tqdm = sys.modules.get("tqdm")
+    return tqdm.tqdm.external_write_mode() if tqdm else contextlib.nullcontext()

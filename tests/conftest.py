@@ -1,5 +1,6 @@
 """Fixtures: folders of small images, and the two training scripts in a fresh process."""
 
+import functools
 import logging
 import os
 import shutil
@@ -205,3 +206,31 @@ def small_disk(tmp_path):
         pytest.skip("needs the right to mount a tmpfs")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_upscaler():
+    """Make a model x4 of some channels that looks 3 pixels far, sees the border of its image and is not linear."""
+    import tensorflow as tf
+
+    from msrgan.models import Upscaler, card
+
+    @functools.cache
+    def network(channels):
+        rng = np.random.default_rng(channels)
+        first = tf.constant(rng.normal(0, 0.2, (5, 5, channels, 6)), tf.float32)
+        last = tf.constant(rng.normal(0, 0.2, (3, 3, 6, 16 * channels)), tf.float32)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels))])
+        def function(batch):
+            features = tf.nn.relu(tf.nn.conv2d(batch, first, 1, "SAME") + 0.1)
+            residual = tf.nn.depth_to_space(tf.nn.conv2d(features, last, 1, "SAME"), 4)
+            return residual + tf.repeat(tf.repeat(batch, 4, axis=1), 4, axis=2)
+
+        return function
+
+    def make(channels=1, **metadata):
+        sizes = {"scale": 4, "channels": channels, "receptive_radius": 3}
+        return Upscaler(network(channels), sizes | card.defaults() | metadata)
+
+    return make

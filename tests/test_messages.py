@@ -1,4 +1,5 @@
 import argparse
+import io
 import logging
 import os
 import signal
@@ -89,3 +90,50 @@ def test_a_closed_pipe_does_not_end_the_work(tmp_path):
         assert process.wait() == 0
         assert process.stderr.read() == b""
     assert (tmp_path / "done").is_file()
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("files", "shown"), [(2, True), (1, True), (2, False)])
+def test_bars_are_shown_on_terminals_and_lines_stand_above_them(files, shown, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    def body():
+        with messages.Bars(files, shown=shown) as bars:
+            for _ in range(files):
+                for k in range(3):
+                    bars.tiles(k + 1, 3)
+                messages.warn("a line")
+                bars.next_file()
+
+    assert messages.command(body) == 0
+    text = terminal.getvalue()
+    assert ("tiles: " in text) is shown
+    assert ("0/2 [" in text) is (shown and files > 1)
+    assert text.count("msrgan: warning: a line\n") == files
+
+
+def test_no_bars_are_written_into_pipes(capsys):
+    with messages.Bars(2) as bars:
+        bars.tiles(1, 3)
+        bars.next_file()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_command_can_be_told_to_hush(capsys):
+    def body():
+        messages.hush()
+        messages.say("2 images")
+        messages.warn("one is dark")
+
+    assert messages.command(body) == 0
+    assert capsys.readouterr() == ("", "msrgan: warning: one is dark\n")
+    messages.command(lambda: messages.say("again"))
+    assert capsys.readouterr().out == "again\n"

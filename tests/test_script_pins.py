@@ -165,7 +165,7 @@ def test_validation_sees_the_held_out_images_and_the_steps_the_others(stage_2):
 def test_the_model_names_the_images_it_was_trained_on(stage_2, two_splits):
     hashes = msrgan.load(stage_2.out).metadata["training_hashes"]
     images = (read(path) for path in (two_splits / "train").iterdir())
-    assert sorted(hashes) == sorted(content_hash(image) for image in images)
+    assert sorted(hashes) == sorted(content_hash(image)[:16] for image in images)
 
 
 def test_stage_2_decodes_each_file_once(stage_2, two_splits):

@@ -22,7 +22,16 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan import options_text
-from msrgan.degradation.kernels import area, bicubic, gaussian, thesis
+from msrgan.degradation.kernels import (
+    area,
+    area_matrix,
+    bicubic,
+    bicubic_matrix,
+    gaussian,
+    gaussian_blur_matrix,
+    thesis,
+    thesis_matrix,
+)
 from msrgan.degradation.microscope import DEFAULTS, LIMITS, microscope
 
 # Stands for a degradation where LR images were acquired, not made.
@@ -38,6 +47,8 @@ class Degradation(NamedTuple):
         options: every option with its value: a number, or a range (low, high) that is drawn from.
         limits: option -> smallest and largest value allowed.
         grid: where the samples of the LR pixels lie, "centre" or "corner"; drawn at the head of this module.
+        matrix_function: (n, scale, **options) -> the (n / scale, n) matrix that reduces a column of n pixels, of a
+            degradation that is nothing else; None of one that is random.
     """
 
     name: str
@@ -45,11 +56,26 @@ class Degradation(NamedTuple):
     options: dict[str, Any] = {}
     limits: dict[str, tuple[float, float]] = {}
     grid: str = "centre"
+    matrix_function: Callable[..., tf.Tensor] | None = None
 
     @property
     def text(self) -> str:
         """The text from which `make` makes it again, with every option."""
         return options_text.render(self.name, self.options)
+
+    def matrix(self, n: int, scale: int) -> np.ndarray:
+        """Return the float64 (n / scale, n) matrix M of a degradation that has one: an image x becomes M x M'.
+
+        Args:
+            n: HR pixels of a column, a multiple of `scale`.
+            scale: reduction factor.
+
+        Raises:
+            ValueError: the degradation is random.
+        """
+        if self.matrix_function is None:
+            raise ValueError(f"A degradation that is random has no matrix. Received: {self.name}")
+        return self.matrix_function(n, scale, **self.options).numpy().astype(np.float64)
 
     def __call__(self, hr: tf.Tensor, *, scale: int, seed: tf.Tensor = (0, 0)) -> tf.Tensor:
         """Degrade an image or a batch.
@@ -76,10 +102,10 @@ class Degradation(NamedTuple):
 DEGRADATIONS: dict[str, Degradation] = {
     known.name: known
     for known in (
-        Degradation("bicubic", bicubic),
-        Degradation("thesis", thesis, grid="corner"),
-        Degradation("area", area),
-        Degradation("gaussian", gaussian, {"sigma": 0.5}, {"sigma": (0, 100)}),
+        Degradation("bicubic", bicubic, matrix_function=bicubic_matrix),
+        Degradation("thesis", thesis, grid="corner", matrix_function=thesis_matrix),
+        Degradation("area", area, matrix_function=area_matrix),
+        Degradation("gaussian", gaussian, {"sigma": 0.5}, {"sigma": (0, 100)}, matrix_function=gaussian_blur_matrix),
         Degradation("microscope", microscope, DEFAULTS, LIMITS),
     )
 }

@@ -20,7 +20,12 @@ def bicubic(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.T
     Returns:
         float32 tensor (..., H/scale, W/scale, C).
     """
-    return _reduce(hr, scale, lambda signals, size: tf.image.resize(signals, size, "bicubic", antialias=True))
+    return _reduce(hr, scale, bicubic_matrix)
+
+
+def bicubic_matrix(n: int, scale: int) -> tf.Tensor:
+    """Make the (n / scale, n) matrix of `bicubic` for a column of n pixels."""
+    return _resized(tf.eye(n), scale, antialias=True)
 
 
 def thesis(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -30,7 +35,12 @@ def thesis(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Te
     `scale`-th row, so fine structure aliases, and an LR pixel shows not the centre of its HR pixels but the first of
     them: the grid "corner". Gawande, TRITA-EECS-EX-2018:10. Arguments and result as for `bicubic`.
     """
-    return _reduce(hr, scale, lambda signals, size: signals[:, ::scale])
+    return _reduce(hr, scale, thesis_matrix)
+
+
+def thesis_matrix(n: int, scale: int) -> tf.Tensor:
+    """Make the (n / scale, n) matrix of `thesis` for a column of n pixels."""
+    return tf.eye(n)[::scale]
 
 
 def area(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -38,7 +48,12 @@ def area(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None) -> tf.Tens
 
     Arguments and result as for `bicubic`.
     """
-    return _reduce(hr, scale, lambda signals, size: tf.nn.avg_pool2d(signals, (scale, 1), (scale, 1), "VALID"))
+    return _reduce(hr, scale, area_matrix)
+
+
+def area_matrix(n: int, scale: int) -> tf.Tensor:
+    """Make the (n / scale, n) matrix of `area` for a column of n pixels."""
+    return tf.repeat(tf.eye(n // scale), scale, axis=1) / tf.cast(scale, tf.float32)
 
 
 def gaussian(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None, sigma: float = 0.5) -> tf.Tensor:
@@ -54,24 +69,27 @@ def gaussian(hr: tf.Tensor, *, scale: int, seed: tf.Tensor | None = None, sigma:
     """
     hr = tf.convert_to_tensor(hr, tf.float32)
     check_length("gaussian:sigma", sigma, BLUR, hr.shape, scale)
-
-    def resize(signals, size):
-        return tf.image.resize(signals, size, "bicubic")
-
     # Two pixels more for the kernel of the resize.
-    return _reduce(hr, scale, resize, lambda n: gaussian_matrix(n, sigma * scale), reach=TAIL * sigma * scale + 2)
+    reach = TAIL * sigma * scale + 2
+    return _reduce(hr, scale, lambda n, scale: gaussian_blur_matrix(n, scale, sigma=sigma), reach)
 
 
-def _reduce(hr, scale, along_columns, impulses=tf.eye, reach=None):
-    """Reduce both directions by the matrix that `along_columns` makes of unit impulses, blurred or not.
+def gaussian_blur_matrix(n: int, scale: int, *, sigma: float = 0.5) -> tf.Tensor:
+    """Make the (n / scale, n) matrix of `gaussian` for a column of n pixels."""
+    return _resized(gaussian_matrix(n, sigma * scale), scale)
 
-    `along_columns` maps (1, n, n, 1) and a size (n / scale, n) to (1, n / scale, n, 1). `reach` is that of `reduce`;
-    by default two LR pixels, as far as a bicubic kernel goes.
+
+def _resized(signals, scale, **options):
+    """Resize the columns of a matrix (n, n) to n / scale pixels by a bicubic kernel."""
+    n = tf.shape(signals)[0]
+    return tf.image.resize(signals[None, :, :, None], (n // scale, n), "bicubic", **options)[0, :, :, 0]
+
+
+def _reduce(hr, scale, matrix, reach=None):
+    """Reduce both directions by (n, scale) -> matrix.
+
+    `reach` is that of `reduce`; by default two LR pixels, as far as a bicubic kernel goes.
     """
-
-    def matrix(n):
-        return along_columns(impulses(n)[None, :, :, None], (n // scale, n))[0, :, :, 0]
-
     # One more, as pixels are measured from their centres.
     reach = (2 * scale if reach is None else reach) + scale
-    return reduce(hr, matrix, scale=scale, reach=reach)
+    return reduce(hr, lambda n: matrix(n, scale), scale=scale, reach=reach)

@@ -20,6 +20,7 @@ from msrgan.io import content_hash, write
 from msrgan.io.atomic import atomic, writable_folder
 from msrgan.messages import versions
 from msrgan.models import Upscaler
+from msrgan.models.card import HASH_DIGITS
 
 
 def evaluate(
@@ -56,7 +57,7 @@ def evaluate(
         OSError: `out` cannot be written.
     """
     rows, pictures, skipped, displaced = [], [], {}, {}
-    trained_on = set(model.metadata["training_hashes"])
+    trained_on = {digits[:HASH_DIGITS] for digits in model.metadata["training_hashes"]}
     with writable_folder(out) as folder:
         scored_cases = cases(
             model, examples, lambda case: scores(case, segment), degradation=degradation, skipped=skipped
@@ -83,7 +84,7 @@ def _row(example: dict[str, Any], case: Case, trained_on: set[str]) -> dict[str,
     """Tell what an image is, for its row of scores.csv."""
     name, (height, width, channels) = example["id"], case.hr.shape
     sizes = {"height": height, "width": width, "channels": channels}
-    seen = content_hash(example["image"]) in trained_on
+    seen = content_hash(example["image"])[:HASH_DIGITS] in trained_on
     return {"id": name, "group": example.get("group", name)} | sizes | {"seen_in_training": seen}
 
 

@@ -1,7 +1,8 @@
 """Images <-> files: an image is a numpy array (H, W, C), uint8, uint16 or float32, colours in the order RGB."""
 
 from msrgan.io.listing import list_images, survey_folder
-from msrgan.io.raster import SUFFIXES, content_hash, decode, open_image, read, write
+from msrgan.io.raster import SUFFIXES, content_hash, decode, open_image, read_pixels, write
+from msrgan.io.raster import read_pixels as read
 from msrgan.io.source import Source, UnreadableImageError
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "list_images",
     "open_image",
     "read",
+    "read_pixels",
     "survey_folder",
     "write",
 ]

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,10 +37,14 @@ class Survey(NamedTuple):
         return f"passed over {files}: {suffixes}"
 
 
-def survey_folder(folder: str | os.PathLike) -> Survey:
+def survey_folder(folder: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> Survey:
     """List what lies below a folder, at any depth.
 
     Folders `labels` and `masks` below it hold label maps, which are not images; the folder itself may have that name.
+
+    Args:
+        folder: where to look.
+        suffixes: of images; with ".zarr" among them, folders of that name are images.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -58,8 +63,10 @@ def survey_folder(folder: str | os.PathLike) -> Survey:
     for parent, folders, files in os.walk(folder, onerror=refused):
         masks += [Path(parent, name) for name in folders if name.lower() in MASK_FOLDERS]
         folders[:] = [name for name in folders if not name.startswith(".") and name.lower() not in MASK_FOLDERS]
-        for path in (Path(parent, name) for name in files if not name.startswith(".")):
-            if path.suffix.lower() not in SUFFIXES:
+        images = [name for name in folders if ".zarr" in suffixes and Path(name).suffix.lower() == ".zarr"]
+        folders[:] = [name for name in folders if name not in images]
+        for path in (Path(parent, name) for name in (*images, *files) if not name.startswith(".")):
+            if path.suffix.lower() not in suffixes:
                 survey.others[path.suffix.lower()] += 1
             elif reason := why_unusable(path, folder):
                 survey.unusable[path] = reason
@@ -68,7 +75,7 @@ def survey_folder(folder: str | os.PathLike) -> Survey:
     survey = survey._replace(images=sorted(survey.images), unusable=dict(sorted(survey.unusable.items())))
     if not survey.images and not survey.unusable:
         maps = f" but label maps in {few([str(path) for path in sorted(masks)])}. Name that folder" if masks else ""
-        raise ValueError(f"{folder}: holds no images ({' '.join(SUFFIXES)}){maps}")
+        raise ValueError(f"{folder}: holds no images ({' '.join(suffixes)}){maps}")
     return survey
 
 
@@ -100,7 +107,7 @@ def why_unusable(path: Path, folder: Path) -> str | None:
         str(path.relative_to(folder)).encode()
     except UnicodeEncodeError:
         return "its name is not UTF-8. Rename it"
-    if path.is_file():
+    if path.is_file() or path.is_dir():
         return None
     return "a link to nothing" if path.is_symlink() else "no file"
 

@@ -1,38 +1,65 @@
-"""Image files: reading and writing.
+"""Pictures: PNG, JPEG, BMP, WebP and GIF; and what training takes from them and from TIFFs.
 
-An image is a numpy array (H, W, C), C >= 1, of dtype uint8, uint16 or float32, colours in the order RGB.
+There an image is a numpy array (H, W, C), C >= 1, of dtype uint8, uint16 or float32, colours in the order RGB.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import GifImagePlugin
 
 from msrgan.io import axes as _axes
-from msrgan.io import integrity, tiff
+from msrgan.io import headers, integrity, tiff
 from msrgan.io.atomic import atomic
-from msrgan.io.source import Source, UnreadableImageError
+from msrgan.io.image import Image
+from msrgan.io.source import Source, UnreadableImageError, check_level, check_size, reason
 
 _DTYPES = {
     ".png": ("uint8", "uint16"),
     **dict.fromkeys((".jpg", ".jpeg", ".bmp"), ("uint8",)),
     **dict.fromkeys((".tif", ".tiff"), ("uint8", "uint16", "float32")),
 }
-SUFFIXES = tuple(_DTYPES)
+SUFFIXES = (*_DTYPES, ".webp")
 _BLOCK = 1 << 20
 
 
-def read(path: str | os.PathLike, *, axes: str | None = None) -> np.ndarray:
+def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, max_pixels: int | None = None) -> Image:
+    """Read a PNG, JPEG, BMP or WebP file, or the first image of a GIF, as stored: no rotation, no rescaling.
+
+    Alpha is dropped, palettes are applied, bits become 0 and 255. The header says whether an image is grey or RGB.
+
+    Args:
+        path: the file.
+        axes: not needed; checked all the same.
+        level: 0, these files have no pyramid.
+        max_pixels: the most pixels that its header may claim.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: `axes` are none of an image, or there is no such `level`.
+        UnreadableImageError: the file is no such image, damaged, truncated or too large.
+    """
+    path = Path(path)
+    if axes is not None:
+        _axes.check(axes)
+    check_level(level, 1, path)
+    return replace(_picture(_bytes(path), path, max_pixels), source=path)
+
+
+def read_pixels(path: str | os.PathLike, *, axes: str | None = None) -> np.ndarray:
     """Read the pixels of an image file, (H, W, C), uint8, uint16 or float32; see `open_image`."""
     return open_image(path, axes=axes).pixels
 
 
 def open_image(path: str | os.PathLike, *, axes: str | None = None) -> Source:
-    """Read an image file (PNG, JPEG, BMP, TIFF) as stored: no rotation, no rescaling of its values.
+    """Read an image file (PNG, JPEG, BMP, WebP, GIF, TIFF) for training: (H, W, C) in one of three dtypes.
 
     Alpha is dropped, three equal colour planes become one channel, palettes are applied, 1-bit images become
     0 and 255, and wider integers become uint16 where their values allow it. The planes of a TIFF are channels when
@@ -53,33 +80,42 @@ def open_image(path: str | os.PathLike, *, axes: str | None = None) -> Source:
             are, does not fit into memory, or has pixels that are NaN, infinite or wider than 16 bits.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such image file")
-    return _decode(path.read_bytes(), path, axes)
+    return _decode(_bytes(path), path, axes)
 
 
 def decode(data: bytes, name: str | os.PathLike, *, axes: str | None = None) -> np.ndarray:
-    """Decode the bytes of an image file like `read`; `name` stands in the error messages."""
+    """Decode the bytes of an image file like `read_pixels`; `name` stands in the error messages."""
     return _decode(data, name, axes).pixels
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such image file")
+    return path.read_bytes()
 
 
 def _decode(data: bytes, name: str | os.PathLike, axes: str | None) -> Source:
     axes = None if axes is None else _axes.check(axes)
-    try:
-        source = tiff.decode(data, name, axes=axes) if data[:4] in tiff.MAGIC else _decode_opencv(data)
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # the decoders raise anything from struct.error to IndexError on damaged files
-        raise UnreadableImageError(f"{name}: cannot be read as an image ({_reason(error)})") from error
-    try:
-        pixels = _tidy(source.pixels)
-    except ValueError as error:
-        raise UnreadableImageError(f"{name}: {error}") from None
-    except MemoryError:
-        raise UnreadableImageError(f"{name}: its {source.pixels.shape} pixels do not fit into memory") from None
-    if source.is_rgb and _is_grey(pixels):
-        return source._replace(pixels=np.ascontiguousarray(pixels[..., :1]), is_rgb=False)
-    return source._replace(pixels=pixels)
+    is_tiff = data[:4] in tiff.MAGIC
+    with tiff.decode(data, name, axes=axes) if is_tiff else _picture(data, name, None) as image:
+        if set(image.stack) - {"C"} or (image.stack and image.is_rgb):
+            raise UnreadableImageError(
+                f"{name}: cannot be read as an image (an image has the axes Y, X and channels, this stack has "
+                f"{image.axes} {tuple(image.pixels.shape)}. Save its planes as single files)"
+            )
+        try:
+            pixels = image.pixels[(slice(None),) * len(image.axes)]
+            pixels = _tidy(np.moveaxis(pixels, 0, -1) if image.stack else np.atleast_3d(pixels))
+        except UnreadableImageError:
+            raise
+        except ValueError as error:
+            raise UnreadableImageError(f"{name}: {error}") from None
+        except MemoryError:
+            shape = tuple(image.pixels.shape)
+            raise UnreadableImageError(f"{name}: its {shape} pixels do not fit into memory") from None
+    if image.is_rgb and _is_grey(pixels):
+        return Source(np.ascontiguousarray(pixels[..., :1]), is_rgb=False, pixel_size=image.pixel_size.x)
+    return Source(pixels, image.is_rgb, image.pixel_size.x)
 
 
 def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | None = None, rgb: bool = True) -> None:
@@ -122,22 +158,43 @@ def _encode_opencv(path: Path, image: np.ndarray) -> memoryview:
     return encoded.data
 
 
-def _decode_opencv(data: bytes) -> Source:
-    integrity.check(data)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+def _picture(data: bytes, name: object, max_pixels: int | None) -> Image:
+    try:
+        integrity.check(data)
+        head = headers.parse(data)
+        check_size((head.height, head.width), max_pixels, name)
+        pixels = _decode_gif(data) if head.format == "gif" else _decode_opencv(data)
+        if pixels.ndim == 3 and head.is_grey:
+            pixels = np.ascontiguousarray(pixels[..., 0])
+        if pixels.size == 0:
+            raise ValueError("holds no pixels")
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # the decoders raise anything from struct.error to IndexError on damaged files
+        raise UnreadableImageError(f"{name}: cannot be read as an image ({reason(error)})") from error
+    return Image(pixels, "YXS" if pixels.ndim == 3 else "YX", format=head.format, levels=(pixels.shape[:2],))
+
+
+def _decode_opencv(data: bytes) -> np.ndarray:
+    """Return (H, W) or (H, W, 3)."""
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise MemoryError if error.code == cv2.Error.StsNoMem else ValueError("damaged or truncated") from error
     if image is None:
         raise ValueError("damaged or truncated")
-    image = np.atleast_3d(image)
-    return Source(image[..., 2::-1], is_rgb=True) if image.shape[2] >= 3 else Source(image, is_rgb=False)
+    return np.ascontiguousarray(image[..., 2::-1]) if image.ndim == 3 else image
+
+
+def _decode_gif(data: bytes) -> np.ndarray:
+    """Return the first image, (H, W) where its palette is of greys, else (H, W, 3)."""
+    with GifImagePlugin.GifImageFile(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
 
 
 def _tidy(image: np.ndarray) -> np.ndarray:
     """Bring decoded pixels to one of the three dtypes."""
-    if image.size == 0:
-        raise ValueError("holds no pixels")
-    if image.dtype == bool:
-        image = image.view(np.uint8) * np.uint8(255)
-    elif image.dtype.kind == "f":
+    if image.dtype.kind == "f":
         with np.errstate(over="ignore"):
             image = image.astype(np.float32)
         bad = int(np.count_nonzero(~np.isfinite(image)))
@@ -160,12 +217,6 @@ def _is_grey(image: np.ndarray) -> bool:
     rows = max(1, _BLOCK // image.shape[1])
     blocks = (image[top : top + rows] for top in range(0, len(image), rows))
     return all(bool((block[..., :1] == block[..., 1:]).all()) for block in blocks)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, MemoryError) or getattr(error, "code", None) == cv2.Error.StsNoMem:
-        return "its pixels do not fit into memory"
-    return " ".join(str(error).split()) if isinstance(error, ValueError) else "damaged or truncated"
 
 
 def content_hash(image: np.ndarray) -> str:

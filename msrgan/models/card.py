@@ -4,6 +4,7 @@ A card may come from a stranger, or by a hand that mended it: every field is che
 network itself can tell is compared with it when it is loaded (`models.probe`).
 """
 
+import hashlib
 import json
 import math
 import re
@@ -19,12 +20,24 @@ from msrgan.degradation import ACQUIRED, make
 METADATA = "msrgan.json"
 NORMALIZATIONS = ("percentile", "range")
 LARGEST_FILE = 64 * 2**20  # bytes; a hash of 64 characters for each of a million training images
+# Hexadecimal digits of a hash of a training image: two of a million images share them once in 10^7 cards.
+HASH_DIGITS = 16
 
 
 def defaults() -> dict[str, Any]:
     """Return what a card says where nothing else is known."""
     normalization = {"normalization": "percentile", "percentiles": list(intensity.PERCENTILES)}
     return normalization | {"degradation": "bicubic", "training_hashes": [], "version": version("msrgan")}
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 (hex) of a network in the folder of a model: of its graph and its weights."""
+    digest = hashlib.sha256()
+    for file in [path / "saved_model.pb", *sorted((path / "variables").glob("*"))]:
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(path).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -96,6 +109,10 @@ def _is_hashes(value):
     return isinstance(value, list) and all(isinstance(x, str) and re.fullmatch("[0-9a-f]{1,128}", x) for x in value)
 
 
+def _is_fingerprint(value):
+    return isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value))
+
+
 _REQUIRED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "scale": _whole(2, 8),
     "channels": _whole(1, 1024),
@@ -106,6 +123,7 @@ _REQUIRED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "training_hashes": ("a list of hexadecimal texts", _is_hashes),
 }
 _OPTIONAL: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "fingerprint": ("64 hexadecimal digits", _is_fingerprint),
     "version": ("a text", lambda value: isinstance(value, str)),
     "interrupted": ("true or false", lambda value: isinstance(value, bool)),
 }

@@ -33,7 +33,8 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
     Args:
         generator: keras.Model from (B, H, W, C) to (B, sH, sW, C), both in [-1, 1].
         path: folder to write. The metadata lie in it as msrgan.json.
-        metadata: completes or replaces the defaults: percentiles, bicubic degradation, no training hashes.
+        metadata: completes or replaces the defaults: percentiles, bicubic degradation, no training hashes. Of hashes
+            the first `card.HASH_DIGITS` digits are kept.
 
     Raises:
         ValueError: `path` is something else than a model, or the metadata are not valid.
@@ -57,6 +58,7 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
     sizes = {"scale": pixels.shape[1] // 8, "channels": channels, "receptive_radius": receptive_radius(generator)}
     described = sizes | card.defaults() | (metadata or {})
     card.check(described, path / card.METADATA)
+    described["training_hashes"] = [digits[: card.HASH_DIGITS] for digits in described["training_hashes"]]
 
     module = tf.Module()
     module.variables_of_network = [variable.value for variable in network.variables]
@@ -70,6 +72,7 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
             tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
         except tf.errors.OpError as error:  # a full disk, for instance
             raise OSError(f"{path}: the model cannot be written ({error.message.split('; ')[-1]})") from error
+        described["fingerprint"] = card.fingerprint(folder)
         (folder / card.METADATA).write_text(json.dumps(described, indent=1) + "\n")
         strange = safety.strange_parts(folder)
     if strange:
@@ -96,7 +99,8 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
 
     Raises:
         FileNotFoundError: there is no exported model.
-        ValueError: the model is damaged, has operations that are not trusted, or has another scale than `scale`.
+        ValueError: the model is damaged or not the one that was exported, has operations that are not trusted, or has
+            another scale than `scale`.
 
     Example:
         >>> import msrgan
@@ -121,6 +125,12 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
     _check_fingerprint(path)
     model = Upscaler(_signature(path, metadata["channels"]), metadata)
     probe(model, path)
+    fingerprint = card.fingerprint(path)
+    if metadata.setdefault("fingerprint", fingerprint) != fingerprint:
+        raise ValueError(
+            f"{path} is a damaged model (its files are not those of the fingerprint in {card.METADATA}). "
+            "Export it again, or copy its whole folder"
+        )
     return model
 
 

@@ -21,7 +21,8 @@ class Upscaler:
         radius: how many input pixels around its own an output pixel depends on, at most.
         normalization: which values of an image the model sees as 0 and as 1.
         metadata: dict with the first three and "normalization", "percentiles", "degradation" (text for
-            `degradation.make`, or "acquired"), "training_hashes", "version" and what the training run added.
+            `degradation.make`, or "acquired"), "training_hashes" (the first digits of each), "version", of a trained
+            model "fingerprint" (SHA-256 of its graph and weights), and what the training run added.
     """
 
     def __init__(self, function: Callable, metadata: dict[str, Any]):

@@ -1,39 +1,69 @@
-"""Enlarge an image that lies in memory, tile by tile."""
+"""Enlarge what a Python program holds: arrays, images of files, dask arrays."""
 
-import numbers
 import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from msrgan.intensity import to_channels
+from msrgan.io.image import STACK_AXES, Image
 from msrgan.models import Upscaler, load
-from msrgan.upscaling import tiling
+from msrgan.upscaling.plan import Plan
+from msrgan.upscaling.provenance import provenance
+
+if TYPE_CHECKING:
+    import dask.array
+
+_Pixels = TypeVar("_Pixels", np.ndarray, Image, "dask.array.Array")
+_AXES = {2: "YX", 3: "YXC"}
 
 
 def upscale(
-    model: Upscaler | str | os.PathLike, image: np.ndarray, *, tile: int = 256, overlap: int | None = None
-) -> np.ndarray:
-    """Enlarge an image of any size, tile by tile.
+    model: Upscaler | str | os.PathLike,
+    image: _Pixels,
+    *,
+    axes: str | None = None,
+    tile: int = 256,
+    overlap: int | None = None,
+    batch: int | None = None,
+    clip: bool = False,
+    consistent: bool = False,
+    normalize_over: str = "stack",
+    nan: str = "refuse",
+    progress: Callable[[int, int], None] | None = None,
+) -> _Pixels:
+    """Enlarge an image or a stack of any size in Y and X, tile by tile.
 
-    Intensities are normalised by the limits of the whole image (`intensity.Normalization`), and the result is brought
-    back to the units and the dtype of the image: integers are rounded and clipped, floats are neither.
+    Intensities are normalised by limits (`intensity.Normalization`), and the result is brought back to the units and
+    the dtype of the image: integers are rounded and clipped to what the dtype holds. A plane whose pixels are all equal
+    stays as it is.
 
-    A grey image is repeated for a model of three channels and the mean of the three results is returned; a
-    model of one channel is applied to each channel of an image.
+    A model of one channel is applied to each channel of an image. One of three takes RGB or three channels together; a
+    grey image is repeated for it, and the mean of the three results is returned.
 
     Args:
         model: from `load`, or what `load` takes.
-        image: (H, W, C) or (H, W), uint8, uint16 or float.
+        image: a NumPy or dask array, or an `Image`; uint8, uint16, int16, uint32 up to 2^24, float16, float32 or
+            float64.
+        axes: a letter for each dimension of an array: T, C, Z, Y, X, and S for RGB. By default YX or YXC.
         tile: side, in input pixels, of the square that each call of the model contributes. The call itself
             sees up to tile + 2 overlap pixels a side: larger is faster and takes more memory.
-        overlap: context on each side of a tile, at least the receptive radius of the model, which is the
-            default: so tiles leave no trace in the result.
+        overlap: context on each side of a tile, at least the receptive radius of the model, with `consistent` more,
+            which is the default: so tiles leave no trace in the result.
+        batch: tiles that a call takes; 1 by default.
+        clip: whether results stay within the values of the input (of what `normalize_over` names).
+        consistent: whether the result is corrected so that, degraded as the model learnt it, it is the input again.
+        normalize_over: "stack": a channel has one range in all its planes; "plane": each plane has its own.
+        nan: "refuse" NaN and infinite pixels, or take them for "zero".
+        progress: is called with (tiles done, tiles in all); not for a dask array.
 
     Returns:
-        (scale H, scale W, C) or (scale H, scale W), dtype of `image`.
+        What `image` is, Y and X `scale` times as long, dtype and other axes the same. A dask array is computed when it
+        is asked for, an `Image` comes back in memory.
 
     Raises:
-        ValueError: the image does not fit the model or has NaN pixels, the overlap is too small, or the model gives
+        ValueError: the image does not fit the model or has NaN pixels, an argument is wrong, or the model gives
             NaN or infinite pixels.
 
     Example:
@@ -41,48 +71,78 @@ def upscale(
         >>> image = np.full((16, 20), 700, np.uint16)
         >>> msrgan.upscale("bicubic", image).shape
         (64, 80)
+        >>> msrgan.upscale("bicubic", np.zeros((5, 16, 20), np.uint16), axes="ZYX").shape
+        (5, 64, 80)
     """
     model = model if isinstance(model, Upscaler) else load(model)
+    options = {"tile": tile, "overlap": overlap, "batch": batch, "clip": clip, "consistent": consistent}
+    options |= {"normalize_over": normalize_over, "nan": nan}
+    if isinstance(image, Image):
+        if axes is not None:
+            raise ValueError(f"`axes` are for arrays; an image has its own, {image.axes}. Received: {axes}")
+        return _enlarged_image(model, image, options, progress)
+    if type(image).__module__.partition(".")[0] == "dask":
+        from msrgan.upscaling.delayed import upscale_dask
+
+        axes = _checked_axes(axes, image)
+        order = _order(axes)
+        enlarged = upscale_dask(model, image.transpose(order), _sorted(axes, order), options)
+        return enlarged.transpose([order.index(place) for place in range(len(order))])
     image = np.asarray(image)
-    pixels = image[..., None] if image.ndim == 2 else image
-    if pixels.ndim != 3 or not pixels.size or not (pixels.dtype in (np.uint8, np.uint16) or pixels.dtype.kind == "f"):
+    axes = _checked_axes(axes, image)
+    order = _order(axes)
+    sides = [n * (model.scale if axis in "YX" else 1) for n, axis in zip(image.shape, axes, strict=True)]
+    plan = Plan(model, Image(image.transpose(order), _sorted(axes, order)), **options)
+    out = np.empty(sides, image.dtype)
+    _fill(plan, out.transpose(order), progress)
+    return out
+
+
+def _enlarged_image(model, image, options, progress):
+    plan = Plan(model, image, **options)
+    enlarged = image.enlarged(model.scale, provenance=provenance(model))
+    out = np.empty(enlarged.pixels.shape, image.dtype)
+    _fill(plan, out, progress)
+    return replace(enlarged, pixels=out)
+
+
+def _fill(plan: Plan, out: np.ndarray, progress: Callable[[int, int], None] | None) -> None:
+    """Put all rows of tiles where they belong."""
+    done = 0
+    for field, tiles, rows in plan.run():
+        done += tiles
+        if progress:
+            progress(done, plan.tiles)
+        if rows is None:
+            continue
+        kept = slice(rows.top, rows.top + len(rows.pixels))
+        if plan.image.is_rgb:
+            out[(*field[0], kept)] = rows.pixels
+        else:
+            for c, index in enumerate(field):
+                out[(*index, kept)] = rows.pixels[..., c]
+
+
+def _checked_axes(axes: str | None, image) -> str:
+    chosen = _AXES.get(image.ndim) if axes is None else axes
+    if chosen is None:
         raise ValueError(
-            f"Images are (H, W) or (H, W, C), uint8, uint16 or float. Received: {image.shape} {image.dtype}"
+            f"Images are (H, W) or (H, W, C), or have `axes`. Received: {image.shape} {image.dtype}. Name a letter for "
+            'each dimension, such as "TCZYX"'
         )
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ValueError("An image must have finite pixels. Received: NaN or infinite ones. Replace them first")
-    if model.channels not in (None, 1):
-        to_channels(pixels, model.channels)  # tells what is wrong before any work
-    overlap = model.radius if overlap is None else overlap
-    if not _is_whole_number(overlap) or overlap < model.radius:
-        raise ValueError(f"overlap must be {model.radius} or more, the reach of the model. Received: {overlap}")
-    if not _is_whole_number(tile) or tile < 1:
-        raise ValueError(f"tile must be a whole number of 1 or more. Received: tile={tile}")
-
-    limits = model.normalization.limits(pixels)
-    height, width, channels = pixels.shape
-    out = np.empty((height * model.scale, width * model.scale, channels), pixels.dtype)
-    for tile_ in tiling.tiles(height, width, tile=tile, overlap=overlap):
-        x = limits.normalize(pixels[tile_.window])
-        y = _enlarge(model, x)[tile_.inner(model.scale)]
-        if not np.isfinite(y).all():
-            raise ValueError(
-                "The model gives NaN or infinite pixels. Its training diverged, or the intensities of the image, from "
-                f"{pixels.min():g} to {pixels.max():g}, are extreme"
-            )
-        out[tile_.outer(model.scale)] = limits.denormalize(y, pixels.dtype)
-    return out[..., 0] if image.ndim == 2 else out
+    known = len(set(chosen)) == len(chosen) == image.ndim and set("YX") <= set(chosen) <= set(STACK_AXES + "YXS")
+    if not known:
+        raise ValueError(
+            "`axes` are a letter for each dimension: Y, X and others of T, C, Z and, for RGB, S, each once. "
+            f"Received: {axes or chosen} for {image.shape} {image.dtype}"
+        )
+    return chosen
 
 
-def _is_whole_number(value: object) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+def _order(axes: str) -> list[int]:
+    """Return the places of the axes in the order of an `Image`: those of a stack, then Y, X, S."""
+    return sorted(range(len(axes)), key=lambda place: max(0, "YXS".find(axes[place]) + 1))
 
 
-def _enlarge(model: Upscaler, x: np.ndarray) -> np.ndarray:
-    """Apply a model to one normalised image (H, W, C) by the channel rules of `upscale`."""
-    channels = x.shape[-1]
-    if model.channels == 1 and channels > 1:
-        return np.moveaxis(model(np.moveaxis(x, -1, 0)[..., None])[..., 0], 0, -1)
-    if model.channels == 3 and channels == 1:
-        return model(np.repeat(x, 3, axis=-1)[None])[0].mean(axis=-1, keepdims=True)
-    return model(x[None])[0]
+def _sorted(axes: str, order: list[int]) -> str:
+    return "".join(axes[place] for place in order)

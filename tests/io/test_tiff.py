@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from msrgan import io
-from msrgan.io import tiff
+from msrgan.io.tiff.faults import FAULTS
 
 PLANES = np.random.default_rng(7).integers(0, 65536, (6, 16, 17), dtype=np.uint16)
 IMAGEJ = {"imagej": True, "metadata": {"axes": "CYX"}}
@@ -144,21 +144,21 @@ def test_errors_that_are_only_logged_are_seen_by_the_thread_that_decodes():
     seen = []
 
     def work():
-        with tiff._FAULTS.watched() as faults:
+        with FAULTS.watched() as faults:
             started.wait()
             seen.append(list(faults))
 
     started = threading.Event()
     other = threading.Thread(target=work)
     other.start()
-    with tiff._FAULTS.watched() as faults:
+    with FAULTS.watched() as faults:
         logger.error("<TiffPages> corrupted")
         logger.warning("odd")
         assert faults == ["<TiffPages> corrupted"]
     started.set()
     other.join()
     assert seen == [[]]
-    assert tiff._FAULTS not in logger.handlers
+    assert FAULTS not in logger.handlers
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ GOOD = {
     "degradation": "gaussian:sigma=0.7",
     "training_hashes": ["0123456789abcdef" * 4],
     "version": "0.2.0",
+    "fingerprint": "0123456789abcdef" * 4,
     "interrupted": True,
     "steps": 300,
 }
@@ -63,6 +64,8 @@ def test_good_cards_pass(changes, tmp_path):
         ("training_hashes", ["xyz"], "a list of hexadecimal texts"),
         ("training_hashes", ["a" * 129], "a list of hexadecimal texts"),
         ("version", 2, "a text. Received: 2"),
+        ("fingerprint", "ab", "64 hexadecimal digits. Received: 'ab'"),
+        ("fingerprint", 7, "64 hexadecimal digits"),
         ("interrupted", 1, "true or false. Received: 1"),
     ],
 )
@@ -72,7 +75,7 @@ def test_wrong_fields_are_named(field, value, rule, tmp_path):
     assert str(error.value).endswith("Export the model again") and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("field", sorted(set(GOOD) - {"version", "interrupted", "steps"}))
+@pytest.mark.parametrize("field", sorted(set(GOOD) - {"version", "fingerprint", "interrupted", "steps"}))
 def test_fields_that_lack_are_named(field, tmp_path):
     with pytest.raises(ValueError, match=f"msrgan.json: {field} lacks"):
         card.check({key: value for key, value in GOOD.items() if key != field}, tmp_path / "msrgan.json")

@@ -52,7 +52,9 @@ def changed(source, target, change):
     change(model.meta_graphs[0])
     target.mkdir()
     (target / "saved_model.pb").write_bytes(model.SerializeToString())
-    (target / card.METADATA).write_bytes((source / card.METADATA).read_bytes())
+    metadata = json.loads((source / card.METADATA).read_text())
+    del metadata["fingerprint"]
+    (target / card.METADATA).write_text(json.dumps(metadata))
     return target
 
 

@@ -44,6 +44,15 @@ def decay(text: str) -> tuple[float, float]:
         raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1. Received: {text}") from None
 
 
+def shard(text: str) -> tuple[int, int]:
+    """Parse I/N, the I-th of N parts."""
+    with contextlib.suppress(ValueError):
+        number, total = map(int, text.split("/"))
+        if 1 <= number <= total:
+            return number, total
+    raise argparse.ArgumentTypeError(f"must be I/N, as 1/8 for the first of 8 parts. Received: {text}")
+
+
 def axes(text: str) -> str:
     """Parse the axes of a file, as CYX."""
     from msrgan.io.axes import check

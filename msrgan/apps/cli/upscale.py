@@ -1,91 +1,182 @@
 """`msrgan upscale`: enlarge image files."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from msrgan.apps.cli.arguments import add_axes, count, positive, whole
-from msrgan.messages import import_tensorflow, report, say
+from msrgan.apps.cli.arguments import add_axes, count, positive, shard, whole
+from msrgan.messages import Bars, hush, import_tensorflow, report, say, warn, with_options
 
-_OPTIONS = {"axes": "--axes"}
+if TYPE_CHECKING:
+    from msrgan.io.image import Image
+    from msrgan.io.targets import Plan
+    from msrgan.models import Upscaler
+    from msrgan.upscaling.files import Choices, Result
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to those of `msrgan`."""
     parser = commands.add_parser("upscale", help="enlarge image files", description=_upscale.__doc__)
-    parser.add_argument("input", type=Path, metavar="IN", help="image file, or folder of any depth")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="file or folder to write")
+    parser.add_argument("input", nargs="+", metavar="IN", help="image file, folder, or pattern as 'a/**/*.tif'")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder, or file, to write")
     parser.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
-    parser.add_argument("--tile", type=positive, default=256, help="input pixels a side done at once (default: 256)")
-    parser.add_argument("--overlap", type=count, help="context of a tile (default: what the model needs)")
-    add_axes(parser)
+    _add_reading(parser)
+    _add_pixels(parser)
+    _add_writing(parser)
     parser.set_defaults(run=_upscale)
 
 
-def _upscale(arguments: argparse.Namespace) -> int:
-    """Enlarge PNG, JPEG, BMP and TIFF files, which keep format and bit depth; a folder is mirrored."""
-    jobs, unusable = _jobs(arguments.input, arguments.output)
-    import_tensorflow()
-    import numpy as np
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is read")
+    add_axes(group)
+    group.add_argument("--channels", metavar="LIST", help="numbers or names, as 0,2 or DAPI,GFP (default: all)")
+    group.add_argument("--level", type=count, default=0, help="of a pyramid, 0 the finest (default: 0)")
+    group.add_argument(
+        "--max-pixels", type=positive_pixels, metavar="N", help="refuse larger ones (default: what fits)"
+    )
+    group.add_argument("--shard", type=shard, metavar="I/N", help="the I-th of N parts of the files only")
 
-    from msrgan import models, upscaling
+
+def _add_pixels(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("pixels")
+    group.add_argument("--clip", action="store_true", help="keep results within the range of the values of the input")
+    group.add_argument("--consistent", action="store_true", help="results that made coarse are the input")
+    group.add_argument(
+        "--normalize-over", choices=("stack", "plane"), default="stack",
+        help="what shares a range of intensities: all T and Z of a channel, or each plane alone (default: stack)",
+    )  # fmt: skip
+    group.add_argument("--nan", choices=("refuse", "zero"), default="refuse", help="NaN pixels (default: refuse)")
+    group.add_argument("--tile", type=positive, default=256, help="input pixels a side done at once (default: 256)")
+    group.add_argument("--overlap", type=count, help="context of a tile (default: what the model needs)")
+    group.add_argument("--batch", type=positive, help="tiles done at once (default: what is fast)")
+
+
+def _add_writing(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is written")
+    group.add_argument("--format", help="ome-tiff, imagej, ome-zarr-0.4, png, ... (default: as the input)")
+    group.add_argument("--compression", metavar="NAME", help="of TIFF and OME-Zarr: zlib, zstd, ... (default: none)")
+    group.add_argument("--suffix", default="", metavar="TEXT", help="put before the suffixes of the files, as _x4")
+    existing = group.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    existing.add_argument("--skip-existing", action="store_true", help="leave out inputs whose output exists")
+    group.add_argument("--dry-run", action="store_true", help="say what would be done")
+    group.add_argument("--quiet", action="store_true", help="show errors only")
+
+
+def positive_pixels(text: str) -> int:
+    """Parse a number of pixels, which may pass 32 bits."""
+    return int(whole(1, 2**63 - 1)(text))
+
+
+def _upscale(arguments: argparse.Namespace) -> int:
+    """Enlarge image files and stacks in Y and X; format, dtype, axes and pixel size are kept, folders mirrored."""
+    from msrgan.io import targets
     from msrgan.io.atomic import writable_folder
 
+    if arguments.quiet:
+        hush()
+    plan = targets.plan(arguments.input, arguments.output, suffix=arguments.suffix, format=arguments.format)
+    if arguments.shard:
+        plan = plan.shard(*arguments.shard)
+    import_tensorflow()
+    from msrgan import models
+    from msrgan.upscaling import files
+
     model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust)
-    tiles = {"tile": arguments.tile, "overlap": arguments.overlap}
-    # An option that does not suit the model is told once, before the first file.
-    upscaling.upscale(model, np.zeros((1, 1, model.channels or 1), np.uint8), **tiles)
-    with writable_folder(arguments.output if arguments.input.is_dir() else jobs[0][1].parent):
-        failed = [path for path, reason in unusable.items() if _fail(f"{path}: {reason}")]
-        failed += [job[0] for job in jobs if not _upscale_file(model, *job, tiles=tiles, axes=arguments.axes)]
-    files = len(jobs) + len(unusable)
-    if failed and files > 1:
-        _fail(f"{len(failed)} of {files} files could not be upscaled")
-    return 1 if failed else 0
+    choices = _choices(arguments)
+    files.probe(model, choices.stream)
+    if arguments.dry_run:
+        return _Run(plan, arguments).upscale(model, choices)
+    with writable_folder(plan.folder or plan.jobs[0].target.parent):
+        return _Run(plan, arguments).upscale(model, choices)
 
 
-def _upscale_file(model, source: Path, target: Path, *, tiles, axes) -> bool:
-    """Enlarge a file; what is wrong with it becomes one line. Return whether it was done."""
-    from tensorflow.errors import ResourceExhaustedError
+def _choices(arguments: argparse.Namespace) -> Choices:
+    from msrgan.upscaling.files import Choices
 
-    from msrgan import io, upscaling
-
-    try:
-        image = io.open_image(source, axes=axes)
-        enlarged = upscaling.upscale(model, image.pixels, **tiles)
-        size = image.pixel_size and image.pixel_size / model.scale
-        io.write(target, enlarged, pixel_size=size, rgb=image.is_rgb)
-    except (MemoryError, ResourceExhaustedError):
-        return not _fail(f"{source}: does not fit into memory, or its enlargement does not. Enlarge parts of it")
-    except (ValueError, OSError) as error:
-        named = isinstance(error, OSError) or str(source) in str(error)
-        return not _fail(error if named else f"{source}: {error}")
-    say(f"{source} -> {target} ({enlarged.shape[1]}x{enlarged.shape[0]})")
-    return True
+    names = ("clip", "consistent", "normalize_over", "nan", "tile", "overlap", "batch")
+    existing = "overwrite" if arguments.overwrite else "skip" if arguments.skip_existing else "refuse"
+    same = ("axes", "level", "max_pixels", "channels", "format", "compression", "dry_run")
+    stream = {name: getattr(arguments, name) for name in names}
+    same = {name: getattr(arguments, name) for name in same}
+    return Choices(**same, name=str(arguments.model), existing=existing, stream=stream)
 
 
-def _fail(error: object) -> int:
-    return report("msrgan", error, 1, _OPTIONS)
+class _Run:
+    """The files of a plan as they are enlarged, and what became of them."""
 
+    def __init__(self, plan: Plan, arguments: argparse.Namespace):
+        self.plan, self.arguments = plan, arguments
+        self.counts = {"done": 0, "skipped": 0, "failed": 0}
+        self.failures: dict[Path, str] = {}
+        self.files = len(plan.jobs) + len(plan.refused)
 
-def _jobs(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], dict[Path, str]]:
-    """Return pairs of a file to read and the file to write, and {path: reason} of what cannot be read."""
-    from msrgan import io
+    def upscale(self, model: Upscaler, choices: Choices) -> int:
+        """Enlarge them; return the exit code."""
+        from msrgan.upscaling import files
 
-    if not source.is_dir():
-        if not source.exists():
-            raise FileNotFoundError(f"{source}: no such file or folder")
-        if target.is_dir() or not target.suffix:
-            target = target / source.name
-        if target.resolve() == source.resolve():
-            raise ValueError(f"The output must not replace the input. Received: {target}")
-        return [(source, target)], {}
-    if target.resolve().is_relative_to(source.resolve()):
-        raise ValueError(f"The output folder must lie outside the input folder. Received: {target}")
-    if target.is_file():
-        raise ValueError(f"The output of a folder is a folder. Received: {target}, a file")
-    survey = io.survey_folder(source)
-    if line := survey.passed_over():
-        say(line)
-    return [(path, target / path.relative_to(source)) for path in survey.images], survey.unusable
+        with Bars(len(self.plan.jobs), shown=not self.arguments.quiet) as bars:
+            try:
+                for path, reason in self.plan.refused.items():
+                    self.fail(path, reason)
+                results = files.upscale_files(
+                    model, self.plan.jobs, choices, folder=self.plan.folder, progress=bars.tiles
+                )
+                for result in results:
+                    self.note(result)
+                    bars.next_file()
+            finally:
+                self.sum_up(self.write_failures())
+        return 1 if self.failures else 0
+
+    def note(self, result: Result) -> None:
+        """Count a file and tell what became of it."""
+        source, target = result.job
+        if result.status == "failed":
+            return self.fail(source, result.reason)
+        self.counts[result.status] += 1
+        if result.status == "done":
+            say(f"{source} -> {target} ({self.text(result.image)})")
+
+    def text(self, image: Image) -> str:
+        """Describe an enlarged image, at length where that is all that is done."""
+        if not self.arguments.dry_run:
+            return f"{image.sizes['X']}x{image.sizes['Y']}"
+        from msrgan.io import capacity, outputs
+
+        sizes = "x".join(map(str, image.sizes.values()))
+        return f"{image.axes} {sizes} {image.dtype}, {image.format}, {capacity.size_text(outputs.size(image))}"
+
+    def fail(self, path: Path, reason: str) -> None:
+        """Count a file that failed and tell why."""
+        text = with_options(reason, self.arguments.options)
+        self.failures[path] = text
+        self.counts["failed"] += 1
+        report("msrgan", text if str(path) in text else f"{path}: {text}", 1)
+
+    def write_failures(self) -> Path | None:
+        """Write the table of what failed; return it if there is one."""
+        from msrgan.upscaling.files import write_failures
+
+        if self.plan.folder is None or self.arguments.dry_run:
+            return None
+        try:
+            return write_failures(self.plan.folder, self.failures, self.arguments.shard)
+        except OSError as error:  # on a full disk, say: each reason was shown already
+            warn(f"no table of failures was written: {error}")
+            return None
+
+    def sum_up(self, table: Path | None) -> None:
+        """Tell on one line what became of all files, unless it was a single one that was said already."""
+        left = self.files - sum(self.counts.values())
+        if self.files == 1 and not left and not self.counts["skipped"]:
+            return
+        line = ", ".join(f"{n} {status}" for status, n in self.counts.items())
+        line += f" (see {table})" if table else ""
+        line += f", {left} left: --skip-existing does the rest" if left else ""
+        over = self.plan.passed_over()
+        say(f"{line}; {over}" if over else line)
