@@ -38,8 +38,8 @@ SOFTPLUS_FAKE = (0.1269280 + 1.3132617 + 0.4740770) / 3
 def test_smoothed_labels_by_hand(step, u, v):
     # -(1 - u) log s(x) - u log(1 - s(x)) = softplus(x) - (1 - u) x; means 5 / 3 and -1 / 2.
     expected = SOFTPLUS_REAL - (1 - u) * 5 / 3 + SOFTPLUS_FAKE - v * (-1 / 2)
-    found = value(losses.SMOOTHED_CROSS_ENTROPY.discriminator, step=np.int64(step))
-    assert found == pytest.approx(expected, rel=2e-6)
+    smoothed = value(losses.SMOOTHED_CROSS_ENTROPY.discriminator, step=np.int64(step))
+    assert smoothed == pytest.approx(expected, rel=2e-6)
 
 
 def labels(step):
@@ -67,8 +67,8 @@ def test_smoothed_labels_fill_their_interval():
 @pytest.mark.parametrize("step", [0, 1, 2])
 def test_the_generators_label_is_not_smoothed(step):
     # -log s(x) = softplus(x) - x.
-    found = value(losses.SMOOTHED_CROSS_ENTROPY.generator, step=np.int64(step))
-    assert found == pytest.approx(SOFTPLUS_FAKE + 1 / 2, rel=2e-6)
+    loss = value(losses.SMOOTHED_CROSS_ENTROPY.generator, step=np.int64(step))
+    assert loss == pytest.approx(SOFTPLUS_FAKE + 1 / 2, rel=2e-6)
 
 
 def test_cross_entropy_by_hand():

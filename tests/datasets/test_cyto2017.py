@@ -77,8 +77,8 @@ def raw_channels(tmp_path):
 
 
 def test_cyto2017_raw_layout(raw_channels, tmp_path, said):
-    found = {e["id"]: e for e in cyto(raw_channels, tmp_path / "tfds", config="16bit")}
-    assert {k: (e["label"], e["group"]) for k, e in found.items()} == {
+    examples = {e["id"]: e for e in cyto(raw_channels, tmp_path / "tfds", config="16bit")}
+    assert {k: (e["label"], e["group"]) for k, e in examples.items()} == {
         b"11_A1_1": (3, b"11"),
         b"11_A1_2": (3, b"11"),
         b"22_B2_1": (10, b"22"),
@@ -86,9 +86,9 @@ def test_cyto2017_raw_layout(raw_channels, tmp_path, said):
         b"44_C1_1": (3, b"44"),
     }
     splits = [ids(cyto(raw_channels, tmp_path / "tfds", s, "16bit")) for s in ("train", "validation", "test")]
-    assert sorted(sum(splits, [])) == sorted(k.decode() for k in found)
+    assert sorted(sum(splits, [])) == sorted(k.decode() for k in examples)
     assert any({"11_A1_1", "11_A1_2"} <= set(split) for split in splits)
-    image = found[b"11_A1_2"]["image"]
+    image = examples[b"11_A1_2"]["image"]
     assert (image.shape, image.dtype) == ((96, 96, 3), np.uint16)
     for k in range(3):
         plane = spots(k, size=64, channels=1, dtype=np.uint16)[..., 0]
@@ -124,9 +124,9 @@ def test_cyto2017_names_bad_channels_and_rows_and_goes_on(raw_channels, tmp_path
     plane("33_C1_1", "green", 48, np.uint16)
     for colour in ("red", "green", "blue"):
         plane("88_D1_1", colour, 64, np.uint8)
-    found = cyto(raw_channels, tmp_path / "tfds", config="16bit")
-    assert ids(found) == ["11_A1_1", "11_A1_2", "22_B2_1", "33_C1_2", "33_C1_3", "44_C1_1"]
-    assert {e["label"] for e in found if e["group"] == b"11"} == {3}
+    examples = cyto(raw_channels, tmp_path / "tfds", config="16bit")
+    assert ids(examples) == ["11_A1_1", "11_A1_2", "22_B2_1", "33_C1_2", "33_C1_3", "44_C1_1"]
+    assert {e["label"] for e in examples if e["group"] == b"11"} == {3}
     said = said.text
     for message in (
         "skipped 55 (labels.csv, line 6): 'Lysosome' is none of the 13 classes",
@@ -182,8 +182,8 @@ def test_cyto2017_needs_enough_for_three_splits(tmp_path):
 
 
 def test_thesis_images_of_the_original_project(real_data, tmp_path):
-    found = cyto(real_data / "cyto2017_msrgan_96px", tmp_path, "test")
-    assert sorted(e["label"] for e in found) == [4, 7, 10, 11, 12]
+    examples = cyto(real_data / "cyto2017_msrgan_96px", tmp_path, "test")
+    assert sorted(e["label"] for e in examples) == [4, 7, 10, 11, 12]
 
 
 def test_a_field_and_its_packed_form_are_one(raw_channels, tmp_path):

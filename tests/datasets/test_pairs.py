@@ -64,10 +64,10 @@ def read(folder, split="all"):
 
 
 def test_pairs_are_read_together(folder):
-    found = read(folder)
-    assert set(found) == {f"field{k}.png" for k in range(8)}
+    examples = read(folder)
+    assert set(examples) == {f"field{k}.png" for k in range(8)}
     for k in range(8):
-        example = found[f"field{k}.png"]
+        example = examples[f"field{k}.png"]
         assert set(example) == {"id", "image", "lr"}
         np.testing.assert_array_equal(example["image"], blocky(k))
         np.testing.assert_array_equal(example["lr"], binned(blocky(k)))
@@ -172,8 +172,8 @@ def test_lr_and_hr_may_be_links_and_hold_the_split_folders(tmp_path):
     for side, linked in (("lr", "LR_x2"), ("hr", "HR")):
         (tmp_path / "scans" / side).rename(tmp_path / "scans" / linked)
         (tmp_path / "set" / side).symlink_to(tmp_path / "scans" / linked)
-    found = {split: list(read(tmp_path / "set", split)) for split in ("train", "validation", "test")}
-    assert found == {"train": ["train/field0.png"], "validation": ["val/field1.png"], "test": ["test/field2.png"]}
+    names = {split: list(read(tmp_path / "set", split)) for split in ("train", "validation", "test")}
+    assert names == {"train": ["train/field0.png"], "validation": ["val/field1.png"], "test": ["test/field2.png"]}
 
 
 def test_a_damaged_file_drops_its_pair(folder, said):
@@ -274,8 +274,8 @@ def test_displaced_pairs_are_named(tmp_path, capsys, said):
     write_pairs(tmp_path, pairs)
     check_pairs([survey(datasets.load(tmp_path, "all"))], 4)
     (line,) = said.messages
-    found = re.fullmatch(r"bad.png: the LR image is displaced by \((.*), \+0.00\) LR pixels .*", line)
-    assert float(found.group(1)) == pytest.approx(-0.75, abs=0.1)
+    match = re.fullmatch(r"bad.png: the LR image is displaced by \((.*), \+0.00\) LR pixels .*", line)
+    assert float(match.group(1)) == pytest.approx(-0.75, abs=0.1)
 
     out = tmp_path.parent / f"{tmp_path.name}-out"
     assert cli.main(["evaluate", "--model", "bicubic", "--data", str(tmp_path), "--out", str(out)]) == 0
@@ -301,10 +301,10 @@ def test_displaced_pairs_are_named(tmp_path, capsys, said):
 def test_crops_of_acquired_pairs_are_registered(crop, dtype, channels, tmp_path):
     """The LR images are exact reductions of the HR images, and so must be their crops."""
     write_pairs(tmp_path, make_pairs(3, dtype=dtype, channels=channels))
-    found = survey(datasets.load(tmp_path, "all"))
-    check_pairs([found], 2)
+    surveyed = survey(datasets.load(tmp_path, "all"))
+    check_pairs([surveyed], 2)
     batches = sr_pairs(
-        found.images, patch_size=12, batch_size=4, degradation=None, seed=1, scale=2, crop=crop, normalization=RANGE
+        surveyed.images, patch_size=12, batch_size=4, degradation=None, seed=1, scale=2, crop=crop, normalization=RANGE
     )
     corners = set()
     fields = np.stack([blocky(k, dtype=dtype, channels=channels) for k in range(3)])

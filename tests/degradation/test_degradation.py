@@ -297,8 +297,8 @@ def test_distortion_displaces_the_corners(displacement):
     expected = displacement * (y**2 + x**2) / (2 * centre**2) ** 1.5
     inside = slice(2, -2)
     for k, position in enumerate((y, x)):
-        found = (lr - straight)[..., k] / scale
-        np.testing.assert_allclose(found[inside, inside], (expected * position)[inside, inside], atol=0.01)
+        shift = (lr - straight)[..., k] / scale
+        np.testing.assert_allclose(shift[inside, inside], (expected * position)[inside, inside], atol=0.01)
     np.testing.assert_allclose(lr[8, 8], straight[8, 8], atol=0.01)
 
 

@@ -190,8 +190,8 @@ def test_half_precision_scales_the_loss_and_trains_on_small_terms():
 
 def test_learning_rate_schedule():
     rates = learning_rates(1e-4, 10, decay=((0.5, 0.1),), pretraining=(3e-4, 4))
-    found = [float(rates(k)) for k in range(14)]
-    assert found == pytest.approx([3e-4] * 4 + [1e-4] * 5 + [1e-5] * 5)
+    schedule = [float(rates(k)) for k in range(14)]
+    assert schedule == pytest.approx([3e-4] * 4 + [1e-4] * 5 + [1e-5] * 5)
     assert [float(learning_rates(1e-4, 10)(k)) for k in (0, 9, 99)] == pytest.approx([1e-4] * 3)
     # A fraction of the steps, and a step.
     halved = learning_rates(1.0, 100, decay=((30, 0.5), (0.25, 0.5)))
