@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tifffile
+from conftest import error_lines
 from PIL import Image
 
 import msrgan
@@ -15,16 +16,12 @@ from msrgan.apps import cli
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of good files of several kinds, and a damaged one."""
+    """A folder of good files of several kinds."""
     rng = np.random.default_rng(0)
     io.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
     io.write(tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5)
     io.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
     return tmp_path / "in"
-
-
-def lines(capsys):
-    return capsys.readouterr().err.strip().splitlines()
 
 
 def test_a_folder_is_mirrored(folder, tmp_path):
@@ -64,7 +61,7 @@ def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
     Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(folder / "nan.tif")
     out = tmp_path / "out"
     assert cli.main(["upscale", str(folder), "-o", str(out), "--model", "bicubic"]) == 1
-    first, second, last = lines(capsys)
+    first, second, last = error_lines(capsys)
     assert "bad.png: cannot be read as an image (damaged or truncated)" in first
     assert "nan.tif: pixels must be finite. Received: 64 NaN" in second
     assert last == "msrgan: error: 2 of 5 files could not be upscaled"
@@ -90,7 +87,7 @@ def test_upscale_errors(folder, tmp_path, capsys, arguments, message):
     model = [] if "--model" in arguments else ["--model", "bicubic"]
     arguments = [a.replace("IN", str(folder)).replace("OUT", str(tmp_path / "out")) for a in arguments]
     assert cli.main(["upscale", *arguments, *model]) == 2
-    (line,) = lines(capsys)
+    (line,) = error_lines(capsys)
     assert line.startswith("msrgan: error: ")
     assert message in line
     assert not (tmp_path / "out").exists()
@@ -99,7 +96,7 @@ def test_upscale_errors(folder, tmp_path, capsys, arguments, message):
 
 def test_an_empty_folder_is_an_error(tmp_path, capsys):
     assert cli.main(["upscale", str(tmp_path), "-o", str(tmp_path.parent / "x"), "--model", "bicubic"]) == 2
-    assert "holds no images" in lines(capsys)[0]
+    assert "holds no images" in error_lines(capsys)[0]
 
 
 def test_an_output_that_cannot_be_written_is_an_error(folder, tmp_path, capsys):
@@ -113,7 +110,7 @@ def test_an_output_that_cannot_be_written_is_an_error(folder, tmp_path, capsys):
         "nearest",
     ]
     assert cli.main(arguments) == 2
-    assert lines(capsys) == [f"msrgan: error: {tmp_path / 'file'}: File exists"]
+    assert error_lines(capsys) == [f"msrgan: error: {tmp_path / 'file'}: File exists"]
 
 
 def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypatch):
@@ -122,7 +119,7 @@ def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(io, "write", full)
     assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]) == 1
-    assert lines(capsys)[0] == "msrgan: error: x.png: No space left on device"
+    assert error_lines(capsys)[0] == "msrgan: error: x.png: No space left on device"
 
 
 def test_a_tile_may_be_small(folder, tmp_path):
@@ -154,7 +151,7 @@ def test_pages_without_axes_are_refused_or_told(tmp_path, capsys):
     tifffile.imwrite(tmp_path / "in" / "a.tif", pages, photometric="minisblack", metadata=None)
     Image.fromarray(pages[0]).save(tmp_path / "in" / "b.png")
     assert upscale(tmp_path / "in", tmp_path / "out") == 1
-    first, last = lines(capsys)
+    first, last = error_lines(capsys)
     assert first == (
         "msrgan: error: an image has the axes Y, X and channels. Received: 3 pages without axes in "
         f"{tmp_path}/in/a.tif. Say what they are: --axes CYX for channels, ZYX for a stack"
@@ -165,7 +162,7 @@ def test_pages_without_axes_are_refused_or_told(tmp_path, capsys):
         io.read(tmp_path / "out" / "a.tif"), np.moveaxis(pages, 0, -1).repeat(2, 0).repeat(2, 1)
     )
     assert upscale(tmp_path / "in" / "a.tif", tmp_path / "z.tif", "--axes", "ZYX") == 1
-    assert "this stack has ZYX" in lines(capsys)[0]
+    assert "this stack has ZYX" in error_lines(capsys)[0]
 
 
 @pytest.mark.parametrize("axes", ["C", "CYXX", "rgb"])
@@ -174,7 +171,7 @@ def test_axes_that_are_none_are_an_error(folder, tmp_path, capsys, axes):
         upscale(folder, tmp_path / "out", "--axes", axes)
     assert (
         f"argument --axes: are Y, X and further letters of C, Z and T, each once, as CYX. Received: '{axes}'"
-        in " ".join(lines(capsys))
+        in " ".join(error_lines(capsys))
     )
 
 
@@ -196,7 +193,7 @@ def test_links_to_nothing_and_strange_names_are_failures_of_these_files(folder, 
     with open(os.fsencode(folder) + b"/\xff.png", "wb") as file:
         file.write((folder / "a.png").read_bytes())
     assert upscale(folder, tmp_path / "out") == 1
-    *failures, last = lines(capsys)
+    *failures, last = error_lines(capsys)
     assert sorted(failures) == [
         f"msrgan: error: {folder}/\\udcff.png: its name is not UTF-8. Rename it",
         f"msrgan: error: {folder}/link.png: a link to nothing",
@@ -226,7 +223,7 @@ def test_a_file_that_does_not_fit_into_memory_does_not_stop_the_others(folder, t
 
     monkeypatch.setattr(upscaling, "upscale", full)
     assert upscale(folder, tmp_path / "out") == 1
-    first, last = lines(capsys)
+    first, last = error_lines(capsys)
     assert first.startswith(f"msrgan: error: {folder}/plate/b.TIF: does not fit into memory")
     assert last == "msrgan: error: 1 of 3 files could not be upscaled"
     assert len(io.list_images(tmp_path / "out")) == 2
