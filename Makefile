@@ -1,5 +1,6 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
+# make test-long run the long proofs: several workers, several devices
 # make test-install build a wheel, install it and use it
 # make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=name of some)
 # make lint   check style
@@ -13,7 +14,7 @@ BENCH ?=
 
 PART ?=
 
-.PHONY: demo test test-install mutants lint lineage bench clean
+.PHONY: demo test test-long test-install mutants lint lineage bench clean
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'
@@ -36,6 +37,9 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-long: .venv/installed-dev
+	$(BIN)/python -m pytest -m long tests/training
 
 test-install: .venv/installed-dev
 	$(BIN)/python -m pytest -m install tests/install

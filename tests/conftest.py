@@ -1,15 +1,22 @@
-"""Fixtures: folders of small images, and the two training scripts in a fresh process."""
+"""What several test files use: images and data sets, networks and their textbook forms, the two training scripts."""
 
+import contextlib
+import csv
 import functools
 import logging
 import os
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+# The two workers of `make test` have a core each.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+# Machine code that runs once or twice need not be fast.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
@@ -58,6 +65,16 @@ def script(name, *arguments, env=()):
     command = [sys.executable, str(ROOT / name), *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **dict(env)}, **pipes)
+
+
+def images(*shape, seed=0):
+    """Return uniform noise in [-1, 1], float32."""
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype("float32")
+
+
+def parameters(model):
+    """Count what a network trains and what it has; return both."""
+    return sum(w.value.shape.num_elements() for w in model.trainable_weights), model.count_params()
 
 
 def tiny(variant):
@@ -234,3 +251,149 @@ def tiny_upscaler():
         return Upscaler(network(channels), sizes | card.defaults() | metadata)
 
     return make
+
+
+def table(path):
+    """Rows of a CSV file, as dicts of texts."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run_script(main, arguments, out):
+    """Run a script's main in this process; return what it printed."""
+    with contextlib.redirect_stdout(StringIO()) as printed:
+        assert main([*map(str, arguments), "--out", str(out)]) == 0
+    return printed.getvalue()
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    """Runs take their steps eagerly: of few steps, most of the time is that of tracing them."""
+    from msrgan.training.loop import Loop
+
+    traced = Loop._compiled
+    monkeypatch.setattr(Loop, "_compiled", lambda self, step: traced(self, step).python_function)
+
+
+def fit_line(folder, steps=10, distribution=None, **arguments):
+    """Return the simplest model that the loop can run, y = a x, and its loop: batches of four, y = 3 x."""
+    import keras
+    import tensorflow as tf
+
+    from msrgan.training.loop import Loop, Phase
+
+    class Line(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.a = self.add_weight(shape=(), initializer="zeros", name="a")
+            self.optimizer_ = keras.optimizers.SGD(0.1)
+            self.optimizer_.build([self.a])
+
+        def step(self, batch):
+            x, y = batch
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((self.a * x - y) ** 2) / tf.distribute.get_strategy().num_replicas_in_sync
+            self.optimizer_.apply(tape.gradient(loss, [self.a.value]), [self.a])
+            return {"loss": loss}
+
+    def batches(ctx, step):
+        x = tf.data.Dataset.range(step * 4, 10**6).shard(ctx.num_input_pipelines, ctx.input_pipeline_id)
+        x = x.map(lambda k: tf.cast(k % 7, tf.float32))
+        return x.map(lambda x: (x, 3 * x)).batch(4 // ctx.num_replicas_in_sync)
+
+    distribution = distribution or tf.distribute.get_strategy()
+    with distribution.scope():
+        model = Line()
+    settings = {"steps_per_epoch": 4, "checkpoint_every": 3, "folder": folder, "distribution": distribution}
+    loop = Loop(model, [model.optimizer_], [Phase("only", model.step, steps)], batches, **settings, **arguments)
+    return model, loop
+
+
+@pytest.fixture
+def noisy_pair():
+    """A reference of 12-bit noise, (40, 50, 3), and the same with more noise."""
+    rng = np.random.default_rng(3)
+    reference = rng.integers(0, 4096, (40, 50, 3), dtype=np.uint16)
+    noise = rng.integers(-100, 100, reference.shape)
+    return reference, np.clip(reference + noise, 0, 4095).astype(np.uint16)
+
+
+@pytest.fixture
+def hr():
+    """An HR image of uniform noise in [0, 1], (24, 32, 2)."""
+    return np.random.default_rng(0).uniform(size=(24, 32, 2)).astype("float32")
+
+
+def image_dataset(images, names=None):
+    """Return a set of images of any sizes and of an unknown number, named image0, image1, ..."""
+    import tensorflow as tf
+
+    names = tf.constant(names or [f"image{k}" for k in range(len(images))])
+
+    def example(k):
+        image = tf.numpy_function(lambda k: images[k], [k], images[0].dtype)
+        return {"id": names[k], "image": tf.ensure_shape(image, (None, None, None))}
+
+    return tf.data.Dataset.range(len(images)).filter(lambda k: True).map(example)
+
+
+def load_examples(data, split, **arguments):
+    """Return the examples of a data set, in a list."""
+    from msrgan import datasets
+
+    return list(datasets.load(data, split, **arguments).as_numpy_iterator())
+
+
+def ids(examples):
+    """Return the ids of examples, sorted."""
+    return sorted(example["id"].decode() for example in examples)
+
+
+def write_image(path, image):
+    """Write an image by OpenCV (BGR), and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+
+
+def error_lines(capsys):
+    """Return the lines that were written to stderr."""
+    return capsys.readouterr().err.strip().splitlines()
+
+
+def binned(image, scale=2):
+    """Mean over blocks, in the units of the image; exact for images made by `blocky`."""
+    height, width = (size // scale for size in image.shape[:2])
+    return image[: height * scale, : width * scale].reshape(height, scale, width, scale, -1).mean(axis=(1, 3))
+
+
+def blocky(seed, *, size=32, channels=1, dtype=np.uint16, scale=2):
+    """An image of noise whose blocks of scale x scale pixels have whole means."""
+    rng = np.random.default_rng(seed)
+    high = np.iinfo(dtype).max // 2
+    means = rng.integers(high // 4, high, (size // scale, size // scale, channels))
+    fine = rng.integers(0, high // 5, (size, size, channels))
+    fine[1::2, :] = -fine[::2, :]  # every block adds up to nothing
+    return (means.repeat(scale, 0).repeat(scale, 1) + fine).astype(dtype)
+
+
+def write_pairs(folder, pairs, suffixes=(".png", ".png")):
+    """Write acquired pairs, {name: (lr, hr)}, as folders lr and hr."""
+    from msrgan import io
+
+    for name, (lr, hr) in pairs.items():
+        io.write(folder / "lr" / f"{name}{suffixes[0]}", lr)
+        io.write(folder / "hr" / f"{name}{suffixes[1]}", hr)
+
+
+def make_pairs(count=8, scale=2, **arguments):
+    """Return pairs whose LR images are exact means, {name: (lr, hr)}."""
+    hr = {f"field{k}": blocky(k, scale=scale, **arguments) for k in range(count)}
+    return {name: (binned(image, scale).astype(image.dtype), image) for name, image in hr.items()}
+
+
+def remember_reads(patch, reads):
+    """Append the path of every image file that is read to a list."""
+    from msrgan import io
+
+    read_file = io.read
+    patch.setattr("msrgan.io.read", lambda path, **named: reads.append(path) or read_file(path, **named))

@@ -1,13 +1,12 @@
 """The folders that examples/raw.py draws where there are no real images, and stage 1 on the sets of two lineages."""
 
-import csv
 import importlib.util
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, table
 
 import train_vgg
 from msrgan import datasets
@@ -58,18 +57,16 @@ def test_drawn_folders_are_prepared_without_loss(name, prepared, said):
 
 
 @pytest.mark.parametrize("name", ["oct", "brain_tumor"])
-def test_stage_1_trains_on_the_set(name, prepared, tmp_path):
+def test_stage_1_trains_on_the_set(name, prepared, tmp_path, untraced):
     arguments = ["--data", name, "--out", tmp_path, "--width", 1 / 32, "--image-size", 32]
     arguments += ["--epochs", 1, "--batch-size", 4]
     where = [f"--{key.replace('_', '-')}={folder}" for key, folder in prepared(name).items()]
     assert train_vgg.main([str(argument) for argument in (*arguments, *where)]) == 0
-    with open(tmp_path / "per_class.csv", newline="") as file:
-        scores = list(csv.DictReader(file))
+    scores = table(tmp_path / "per_class.csv")
     assert [row["class"] for row in scores] == list(datasets.class_names(name))
     held_out = datasets.load(name, "validation", labels=True, **prepared(name)).as_numpy_iterator()
     count = np.bincount([example["label"] for example in held_out], minlength=len(scores))
     assert [int(row["images"]) for row in scores] == count.tolist()
-    with open(tmp_path / "history.csv", newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = table(tmp_path / "history.csv")
     assert 0 < float(row["loss"]) < 20
     assert cv2.imread(str(tmp_path / "confusion.png")) is not None

@@ -26,7 +26,7 @@ ROOMS = [
 
 def modules():
     """Map the dotted name of every module of the project to its file."""
-    found = {"train_vgg": ROOT / "train_vgg.py", "train_srgan": ROOT / "train_srgan.py"}
+    files = {"train_vgg": ROOT / "train_vgg.py", "train_srgan": ROOT / "train_srgan.py"}
     for package, folder in (
         ("msrgan", "msrgan"),
         ("vgg_micro", "vgg_micro"),
@@ -34,8 +34,8 @@ def modules():
     ):
         for path in (ROOT / folder).rglob("*.py"):
             parts = path.relative_to(ROOT / folder).with_suffix("").parts
-            found[".".join([package, *parts]).removesuffix(".__init__")] = path
-    return found
+            files[".".join([package, *parts]).removesuffix(".__init__")] = path
+    return files
 
 
 MODULES = modules()
@@ -43,14 +43,14 @@ MODULES = modules()
 
 def imports(name):
     """Return the modules of the project that a module imports, at its top or inside functions."""
-    found = set()
+    imported = set()
     for node in ast.walk(ast.parse(MODULES[name].read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             below = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {b for b in below if b in MODULES} or {node.module}
-    return {f for f in found if f in MODULES} - {name}
+            imported |= {b for b in below if b in MODULES} or {node.module}
+    return {f for f in imported if f in MODULES} - {name}
 
 
 def room(name):

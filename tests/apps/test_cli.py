@@ -2,27 +2,12 @@ import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import error_lines
 
 import msrgan
-from msrgan import io
 from msrgan.apps import cli
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder of good files of several kinds, and a damaged one."""
-    rng = np.random.default_rng(0)
-    io.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
-    io.write(tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5)
-    io.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
-    return tmp_path / "in"
-
-
-def lines(capsys):
-    return capsys.readouterr().err.strip().splitlines()
 
 
 def test_command_turns_errors_of_the_user_into_one_line(capsys):
@@ -54,7 +39,7 @@ def test_command_turns_errors_of_the_user_into_one_line(capsys):
         ),
     ]:
         assert cli.command(raising(error)) == code
-        assert lines(capsys) == [line]
+        assert error_lines(capsys) == [line]
     assert cli.command(raising(KeyboardInterrupt())) == 130
     for error in (KeyError("a bug"), tf.errors.InternalError(None, None, "a bug")):
         with pytest.raises(type(error)):
@@ -78,7 +63,8 @@ def test_numbers_out_of_range_are_usage_errors(arguments, capsys):
     assert stop.value.code == 2
     flag, value = arguments[-2:]
     assert re.search(
-        f"argument {flag}: must be a whole number from [012] to {2**31 - 1}. Received: {value}$", lines(capsys)[-1]
+        f"argument {flag}: must be a whole number from [012] to {2**31 - 1}. Received: {value}$",
+        error_lines(capsys)[-1],
     )
 
 
@@ -99,7 +85,7 @@ def test_errors_name_the_options_of_their_command(command, flag, capsys, monkeyp
 
     monkeypatch.setattr(f"msrgan.apps.cli.{command[0]}._{command[0]}", wrong)
     assert cli.main(command) == 2
-    assert lines(capsys) == [f"msrgan: error: {flag} and `no_option` do not fit"]
+    assert error_lines(capsys) == [f"msrgan: error: {flag} and `no_option` do not fit"]
 
 
 def test_usage_errors_exit_2(capsys):

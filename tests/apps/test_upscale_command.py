@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tifffile
+from conftest import error_lines
 from PIL import Image
 
 import msrgan
@@ -20,16 +21,12 @@ from msrgan.upscaling import stream
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of good files of several kinds, and a damaged one."""
+    """A folder of good files of several kinds."""
     rng = np.random.default_rng(0)
     io.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
     io.write(tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5)
     io.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
     return tmp_path / "in"
-
-
-def lines(capsys):
-    return capsys.readouterr().err.strip().splitlines()
 
 
 def test_a_folder_is_mirrored(folder, tmp_path):
@@ -102,7 +99,7 @@ def test_upscale_errors(folder, tmp_path, capsys, arguments, message):
     model = [] if "--model" in arguments else ["--model", "bicubic"]
     arguments = [a.replace("IN", str(folder)).replace("OUT", str(tmp_path / "out")) for a in arguments]
     assert cli.main(["upscale", *arguments, *model]) == 2
-    (line,) = lines(capsys)
+    (line,) = error_lines(capsys)
     assert line.startswith("msrgan: error: ")
     assert message in line
     assert not (tmp_path / "out").exists()
@@ -111,7 +108,7 @@ def test_upscale_errors(folder, tmp_path, capsys, arguments, message):
 
 def test_an_empty_folder_is_an_error(tmp_path, capsys):
     assert cli.main(["upscale", str(tmp_path), "-o", str(tmp_path.parent / "x"), "--model", "bicubic"]) == 2
-    assert "holds no images" in lines(capsys)[0]
+    assert "holds no images" in error_lines(capsys)[0]
 
 
 def test_an_output_that_cannot_be_written_is_an_error(folder, tmp_path, capsys):
@@ -125,7 +122,7 @@ def test_an_output_that_cannot_be_written_is_an_error(folder, tmp_path, capsys):
         "nearest",
     ]
     assert cli.main(arguments) == 2
-    assert lines(capsys) == [f"msrgan: error: {tmp_path / 'file'}: File exists"]
+    assert error_lines(capsys) == [f"msrgan: error: {tmp_path / 'file'}: File exists"]
 
 
 def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypatch):
@@ -134,7 +131,7 @@ def test_a_full_disk_is_an_error_of_each_file(folder, tmp_path, capsys, monkeypa
 
     monkeypatch.setattr(io.formats, "write", full)
     assert cli.main(["upscale", str(folder), "-o", str(tmp_path / "out"), "--model", "nearest"]) == 1
-    assert lines(capsys)[0] == f"msrgan: error: {folder}/a.png: x.png: No space left on device"
+    assert error_lines(capsys)[0] == f"msrgan: error: {folder}/a.png: x.png: No space left on device"
 
 
 def test_a_tile_may_be_small(folder, tmp_path):
@@ -163,7 +160,7 @@ def test_pages_without_axes_are_refused_or_told(tmp_path, capsys):
     tifffile.imwrite(tmp_path / "in" / "a.tif", pages, photometric="minisblack", metadata=None)
     Image.fromarray(pages[0]).save(tmp_path / "in" / "b.png")
     assert upscale(tmp_path / "in", tmp_path / "out") == 1
-    (line,) = lines(capsys)
+    (line,) = error_lines(capsys)
     assert line == (
         "msrgan: error: an image has the axes Y, X and channels. Received: 3 pages without axes in "
         f"{tmp_path}/in/a.tif. Say what they are: --axes CYX for channels, ZYX for a stack"
@@ -182,7 +179,7 @@ def test_axes_that_are_none_are_an_error(folder, tmp_path, capsys, axes):
         upscale(folder, tmp_path / "out", "--axes", axes)
     assert (
         f"argument --axes: are Y, X and further letters of C, Z and T, each once, as CYX. Received: '{axes}'"
-        in " ".join(lines(capsys))
+        in " ".join(error_lines(capsys))
     )
 
 
@@ -206,7 +203,7 @@ def test_links_to_nothing_and_strange_names_are_failures_of_these_files(folder, 
     with open(os.fsencode(folder) + b"/\xff.png", "wb") as file:
         file.write((folder / "a.png").read_bytes())
     assert upscale(folder, tmp_path / "out") == 1
-    assert sorted(lines(capsys)) == [
+    assert sorted(error_lines(capsys)) == [
         f"msrgan: error: {folder}/\\udcff.png: its name is not UTF-8. Rename it",
         f"msrgan: error: {folder}/link.png: a link to nothing",
     ]
@@ -232,7 +229,7 @@ def test_a_file_that_does_not_fit_into_memory_does_not_stop_the_others(folder, t
 
     monkeypatch.setattr(stream, "bands", full)
     assert upscale(folder, tmp_path / "out") == 1
-    (line,) = lines(capsys)
+    (line,) = error_lines(capsys)
     assert line.startswith(f"msrgan: error: {folder}/plate/b.TIF: does not fit into memory")
     assert len(io.list_images(tmp_path / "out")) == 2
 
@@ -291,7 +288,7 @@ def test_a_hyperstack_is_made_of_planes_in_another_order(tmp_path):
 def test_channels_that_are_not_there_are_failures(tmp_path, capsys, channels, message):
     stack(tmp_path)
     assert upscale(tmp_path / "s.ome.tif", tmp_path / "out", "--channels", channels) == 1
-    (line,) = lines(capsys)
+    (line,) = error_lines(capsys)
     assert message in line
 
 
@@ -342,7 +339,7 @@ def test_a_disk_without_room_is_told_before_the_first_tile(folder, tmp_path, cap
     monkeypatch.setattr(capacity, "free_disk", lambda path: 5000)
     monkeypatch.setattr(io.formats, "write", lambda *_, **__: pytest.fail("tiles were asked for"))
     assert cli.main(["upscale", str(folder / "a.png"), "-o", str(tmp_path / "out"), "--model", "nearest"]) == 1
-    assert lines(capsys) == [
+    assert error_lines(capsys) == [
         f"msrgan: error: {folder}/a.png: {tmp_path}/out/a.png takes 27.1 kB. Received: a disk with 5 kB left. "
         "Make room, or choose another disk"
     ]
@@ -350,7 +347,7 @@ def test_a_disk_without_room_is_told_before_the_first_tile(folder, tmp_path, cap
 
 def test_files_that_claim_too_much_are_refused(folder, tmp_path, capsys):
     assert upscale(folder, tmp_path / "out", "--max-pixels", "500") == 1
-    (line,) = lines(capsys)  # 24x20 = 480 pixels are fewer, 24x24 = 576 are not
+    (line,) = error_lines(capsys)  # 24x20 = 480 pixels are fewer, 24x24 = 576 are not
     assert f"{folder}/plate/c.jpg: an image has at most --max-pixels pixels, 500. Received: 24 x 24" in line
     assert len(io.list_images(tmp_path / "out")) == 2
 

@@ -3,25 +3,13 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import spots
+from conftest import image_dataset, spots
 
 from msrgan.data.pairs import sr_pairs
 from msrgan.data.stream import Part
 from msrgan.degradation import make
 from msrgan.degradation.kernels import area
 from msrgan.intensity import RANGE
-
-
-def dataset(images, names=None):
-    def examples():
-        for k, image in enumerate(images):
-            yield {"id": names[k] if names else f"image{k}", "image": image}
-
-    signature = {
-        "id": tf.TensorSpec((), tf.string),
-        "image": tf.TensorSpec((None, None, None), images[0].dtype),
-    }
-    return tf.data.Dataset.from_generator(examples, output_signature=signature)
 
 
 def numbered(count=3, size=16):
@@ -32,7 +20,7 @@ def numbered(count=3, size=16):
 
 def pairs(images, count, **arguments):
     settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "augment": False, "seed": 0, "scale": 2}
-    return list(sr_pairs(dataset(images), **(settings | arguments)).take(count).as_numpy_iterator())
+    return list(sr_pairs(image_dataset(images), **(settings | arguments)).take(count).as_numpy_iterator())
 
 
 def origins(hr, images):
@@ -58,7 +46,7 @@ def test_images_of_a_size_known_beforehand(crop):
     images = np.stack([spots(k, size=16) for k in range(3)])
     known = tf.data.Dataset.from_tensor_slices({"id": ["a", "b", "c"], "image": images})
     settings = {"patch_size": 8, "batch_size": 2, "degradation": area, "seed": 0, "scale": 2, "crop": crop}
-    unknown = sr_pairs(dataset(list(images)), **settings)
+    unknown = sr_pairs(image_dataset(list(images)), **settings)
     for (_, a), (_, b) in zip(sr_pairs(known, **settings).take(3), unknown.take(3), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -1,25 +1,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import spots
+from conftest import image_dataset, spots
 
 from msrgan.data.pairs import sr_pairs
 from msrgan.data.stream import Part, samples
 from msrgan.data.survey import check_patch, common_channels, shuffle_window, survey
 from msrgan.degradation.kernels import area
 from msrgan.intensity import RANGE
-
-
-def dataset(images, names=None):
-    def examples():
-        for k, image in enumerate(images):
-            yield {"id": names[k] if names else f"image{k}", "image": image}
-
-    signature = {
-        "id": tf.TensorSpec((), tf.string),
-        "image": tf.TensorSpec((None, None, None), images[0].dtype),
-    }
-    return tf.data.Dataset.from_generator(examples, output_signature=signature)
 
 
 def address(example):
@@ -29,24 +17,24 @@ def address(example):
 
 def test_survey_counts_and_hashes():
     images = [spots(1, size=20), spots(2, size=30), spots(1, size=20)]
-    known = survey(dataset(images))
+    known = survey(image_dataset(images))
     assert (len(known.ids), known.channels, known.smallest) == (3, 3, (20, 20, "image0"))
     assert known.nbytes == 2 * 20 * 20 * 3 + 30 * 30 * 3
     assert known.hashes[0] == known.hashes[2] != known.hashes[1]
     assert int(known.images.cardinality()) == 3
-    assert known.fingerprint == survey(dataset(images[::-1])).fingerprint
+    assert known.fingerprint == survey(image_dataset(images[::-1])).fingerprint
 
 
 def test_survey_mixes_grey_with_colour_only():
-    assert survey(dataset([spots(1, channels=1), spots(2)])).channels == 3
-    assert common_channels(survey(dataset([spots(1, channels=1)])), survey(dataset([spots(2)]))) == 3
+    assert survey(image_dataset([spots(1, channels=1), spots(2)])).channels == 3
+    assert common_channels(survey(image_dataset([spots(1, channels=1)])), survey(image_dataset([spots(2)]))) == 3
     with pytest.raises(ValueError, match="a.tif has 1, b.tif has 4"):
-        survey(dataset([spots(1, channels=1), spots(2, channels=4)], names=["a.tif", "b.tif"]))
+        survey(image_dataset([spots(1, channels=1), spots(2, channels=4)], names=["a.tif", "b.tif"]))
 
 
 def test_small_images_are_named():
     with pytest.raises(ValueError, match="Received: image0 of 48x48. Remove it or use a `patch_size` of 48"):
-        check_patch(survey(dataset([spots(1)])), 96)
+        check_patch(survey(image_dataset([spots(1)])), 96)
 
 
 def decoded(count=6, size=10, keys=()):
@@ -114,7 +102,7 @@ def test_the_stream_holds_no_second_copy_of_images_in_memory():
 
 
 def test_images_over_the_limit_are_shuffled_in_a_window():
-    known = survey(dataset([spots(k, size=10) for k in range(8)]))
+    known = survey(image_dataset([spots(k, size=10) for k in range(8)]))
     assert shuffle_window(known, 8 * 300) is None
     assert shuffle_window(known, 4 * 300) == 4
     assert shuffle_window(known, 0) == 1

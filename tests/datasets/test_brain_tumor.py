@@ -54,20 +54,20 @@ def load(raw, split, config="all"):
 def test_a_slice_is_read_as_matlab_shows_it(tmp_path, write):
     fields = cjdata(label=2)
     write(tmp_path / "7.mat", fields)
-    found = matlab.read(tmp_path / "7.mat")
-    assert found.image.dtype == np.uint16
-    np.testing.assert_array_equal(found.image, fields["image"])
-    np.testing.assert_array_equal(found.mask, fields["tumorMask"])
-    assert (found.image[found.mask == 1] == 1500).all()
-    np.testing.assert_array_equal(found.border, [[27, 3], [38, 3], [38, 10], [27, 10]])
-    assert (found.label, found.patient) == (matlab.TUMOURS.index("glioma"), "100360")
+    record = matlab.read(tmp_path / "7.mat")
+    assert record.image.dtype == np.uint16
+    np.testing.assert_array_equal(record.image, fields["image"])
+    np.testing.assert_array_equal(record.mask, fields["tumorMask"])
+    assert (record.image[record.mask == 1] == 1500).all()
+    np.testing.assert_array_equal(record.border, [[27, 3], [38, 3], [38, 10], [27, 10]])
+    assert (record.label, record.patient) == (matlab.TUMOURS.index("glioma"), "100360")
 
 
 def test_the_border_encloses_the_mask(tmp_path):
     write_73(tmp_path / "7.mat", cjdata())
-    found = matlab.read(tmp_path / "7.mat")
-    rows, columns = np.nonzero(found.mask)
-    x, y = (found.border - 1).T
+    record = matlab.read(tmp_path / "7.mat")
+    rows, columns = np.nonzero(record.mask)
+    x, y = (record.border - 1).T
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (x.min(), x.max(), y.min(), y.max())
 
 
@@ -106,8 +106,8 @@ def test_small_slices_keep_their_size_or_are_left_out(raw, said):
     for k in range(3):
         write_73(raw / "512" / f"{k + 101}.mat", cjdata(patient=f"Q{k}", shape=(512, 512)))
     assert {e["image"].shape for e in load(raw, "all")} == {(32, 40, 1), (512, 512, 1)}
-    found = load(raw, "all", "512")
-    assert {e["image"].shape for e in found} == {e["mask"].shape for e in found} == {(512, 512, 1)}
+    examples = load(raw, "all", "512")
+    assert {e["image"].shape for e in examples} == {e["mask"].shape for e in examples} == {(512, 512, 1)}
     warnings = said.text
     assert f"skipped {raw}/brainTumorDataPublic_0/1.mat: 32x40, brain_tumor/512 takes 512x512 only" in warnings
     assert "brain_tumor: 3 examples prepared, 18 raw images skipped" in warnings
@@ -170,8 +170,8 @@ def test_damaged_files_are_skipped_and_counted(raw, said):
     write_73(raw / "2_mask.mat", cjdata() | {"tumorMask": np.ones((8, 8), bool)})
     write_73(raw / "copy" / "5.mat", cjdata())
     (raw / "._6.mat").write_bytes(b"what macOS leaves behind")
-    found = [int(e["id"]) for split in ("train", "validation", "test") for e in load(raw, split)]
-    assert sorted(found) == list(range(2, 19))
+    numbers = [int(e["id"]) for split in ("train", "validation", "test") for e in load(raw, split)]
+    assert sorted(numbers) == list(range(2, 19))
     warnings = said.text
     for reason in ("/1.mat: damaged", "2_mask.mat: tumorMask has the size", "5.mat: has the name of"):
         assert warnings.count(reason) == 1

@@ -6,34 +6,21 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from conftest import spots
+from conftest import ids, load_examples, spots, write_image
 
 from msrgan import datasets
 from msrgan.datasets.cyto2017.builder import Cyto2017
 from msrgan.datasets.localisation import LOCALISATIONS
 
 
-def read(data, split, **arguments):
-    return list(datasets.load(data, split, **arguments).as_numpy_iterator())
-
-
-def ids(examples):
-    return sorted(e["id"].decode() for e in examples)
-
-
-def write(path, image):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), image)
-
-
 def cyto(raw, data_dir, split="all", config="8bit"):
-    return read(f"cyto2017/{config}", split, manual_dir=raw, data_dir=data_dir)
+    return load_examples(f"cyto2017/{config}", split, manual_dir=raw, data_dir=data_dir)
 
 
 def test_cyto2017_prepared_layout(tmp_path):
     for k in range(6):
-        write(tmp_path / "raw" / "train" / f"0{k % 2}_{k}.png", spots(k, size=96))
-    write(tmp_path / "raw" / "test" / "12_77.png", spots(7, size=96))
+        write_image(tmp_path / "raw" / "train" / f"0{k % 2}_{k}.png", spots(k, size=96))
+    write_image(tmp_path / "raw" / "test" / "12_77.png", spots(7, size=96))
     test = cyto(tmp_path / "raw", tmp_path / "tfds", "test")
     assert [(e["id"], e["label"], e["group"]) for e in test] == [(b"12_77", 12, b"77")]
     np.testing.assert_array_equal(test[0]["image"][..., ::-1], spots(7, size=96))
@@ -45,15 +32,15 @@ def test_cyto2017_prepared_layout(tmp_path):
 
 def test_cyto2017_large_splits_hold_70_15_and_15_percent(tmp_path):
     for k in range(200):
-        write(tmp_path / "raw" / f"0{k % 2}_{k}.png", spots(1, size=8))
+        write_image(tmp_path / "raw" / f"0{k % 2}_{k}.png", spots(1, size=8))
     sizes = [len(cyto(tmp_path / "raw", tmp_path / "tfds", s)) for s in ("train", "validation", "test")]
     assert sizes == [140, 30, 30]
 
 
 def test_cyto2017_split_folders_in_any_case(tmp_path, said):
     for k in range(6):
-        write(tmp_path / "raw" / "Train" / f"00_{k}.png", spots(k, size=8))
-    write(tmp_path / "raw" / "Test" / "00_7.png", spots(7, size=8))
+        write_image(tmp_path / "raw" / "Train" / f"00_{k}.png", spots(k, size=8))
+    write_image(tmp_path / "raw" / "Test" / "00_7.png", spots(7, size=8))
     (tmp_path / "raw" / "Test" / "00_8.png").write_bytes(b"")
     assert ids(cyto(tmp_path / "raw", tmp_path / "tfds", "test")) == ["00_7"]
     assert "cyto2017: 7 examples prepared, 1 raw images skipped" in said.text
@@ -77,8 +64,8 @@ def raw_channels(tmp_path):
 
 
 def test_cyto2017_raw_layout(raw_channels, tmp_path, said):
-    found = {e["id"]: e for e in cyto(raw_channels, tmp_path / "tfds", config="16bit")}
-    assert {k: (e["label"], e["group"]) for k, e in found.items()} == {
+    examples = {e["id"]: e for e in cyto(raw_channels, tmp_path / "tfds", config="16bit")}
+    assert {k: (e["label"], e["group"]) for k, e in examples.items()} == {
         b"11_A1_1": (3, b"11"),
         b"11_A1_2": (3, b"11"),
         b"22_B2_1": (10, b"22"),
@@ -86,9 +73,9 @@ def test_cyto2017_raw_layout(raw_channels, tmp_path, said):
         b"44_C1_1": (3, b"44"),
     }
     splits = [ids(cyto(raw_channels, tmp_path / "tfds", s, "16bit")) for s in ("train", "validation", "test")]
-    assert sorted(sum(splits, [])) == sorted(k.decode() for k in found)
+    assert sorted(sum(splits, [])) == sorted(k.decode() for k in examples)
     assert any({"11_A1_1", "11_A1_2"} <= set(split) for split in splits)
-    image = found[b"11_A1_2"]["image"]
+    image = examples[b"11_A1_2"]["image"]
     assert (image.shape, image.dtype) == ((96, 96, 3), np.uint16)
     for k in range(3):
         plane = spots(k, size=64, channels=1, dtype=np.uint16)[..., 0]
@@ -124,9 +111,9 @@ def test_cyto2017_names_bad_channels_and_rows_and_goes_on(raw_channels, tmp_path
     plane("33_C1_1", "green", 48, np.uint16)
     for colour in ("red", "green", "blue"):
         plane("88_D1_1", colour, 64, np.uint8)
-    found = cyto(raw_channels, tmp_path / "tfds", config="16bit")
-    assert ids(found) == ["11_A1_1", "11_A1_2", "22_B2_1", "33_C1_2", "33_C1_3", "44_C1_1"]
-    assert {e["label"] for e in found if e["group"] == b"11"} == {3}
+    examples = cyto(raw_channels, tmp_path / "tfds", config="16bit")
+    assert ids(examples) == ["11_A1_1", "11_A1_2", "22_B2_1", "33_C1_2", "33_C1_3", "44_C1_1"]
+    assert {e["label"] for e in examples if e["group"] == b"11"} == {3}
     said = said.text
     for message in (
         "skipped 55 (labels.csv, line 6): 'Lysosome' is none of the 13 classes",
@@ -148,9 +135,9 @@ def test_cyto2017_names_bad_channels_and_rows_and_goes_on(raw_channels, tmp_path
 
 def test_cyto2017_names_prepared_images_of_no_class(tmp_path, said):
     for k in range(6):
-        write(tmp_path / "raw" / "train" / f"00_{k}.png", spots(k, size=8))
+        write_image(tmp_path / "raw" / "train" / f"00_{k}.png", spots(k, size=8))
     for name in ("train/13_9.png", "train/overview.png", "test/00_5.png"):
-        write(tmp_path / "raw" / name, spots(7, size=8))
+        write_image(tmp_path / "raw" / name, spots(7, size=8))
     (tmp_path / "raw" / "train" / "._00_5.png").write_bytes(b"what macOS leaves behind")
     assert len(cyto(tmp_path / "raw", tmp_path / "tfds")) == 6
     said = said.text
@@ -168,7 +155,7 @@ def test_cyto2017_of_which_nothing_is_left_is_an_error(raw_channels, tmp_path):
     with pytest.raises(ValueError, match="labels.csv must have the columns id and label. Received: id, class."):
         cyto(raw_channels, tmp_path / "tfds", config="16bit")
     (raw_channels / "labels.csv").unlink()
-    write(raw_channels / "13_9.png", spots(1, size=8))
+    write_image(raw_channels / "13_9.png", spots(1, size=8))
     with pytest.raises(FileNotFoundError, match=r"CC_ID.png .* one CSV of id,label. .*0 CSV.*, but 13_9.png."):
         cyto(raw_channels, tmp_path / "tfds", config="16bit")
     with pytest.raises(FileNotFoundError, match="`manual_dir` must name the folder of its raw files"):
@@ -176,14 +163,14 @@ def test_cyto2017_of_which_nothing_is_left_is_an_error(raw_channels, tmp_path):
 
 
 def test_cyto2017_needs_enough_for_three_splits(tmp_path):
-    write(tmp_path / "raw" / "00_1.png", spots(1, size=96))
+    write_image(tmp_path / "raw" / "00_1.png", spots(1, size=96))
     with pytest.raises(ValueError, match="too few readable images for a validation and a test split"):
         cyto(tmp_path / "raw", tmp_path / "tfds")
 
 
 def test_thesis_images_of_the_original_project(real_data, tmp_path):
-    found = cyto(real_data / "cyto2017_msrgan_96px", tmp_path, "test")
-    assert sorted(e["label"] for e in found) == [4, 7, 10, 11, 12]
+    examples = cyto(real_data / "cyto2017_msrgan_96px", tmp_path, "test")
+    assert sorted(e["label"] for e in examples) == [4, 7, 10, 11, 12]
 
 
 def test_a_field_and_its_packed_form_are_one(raw_channels, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tifffile
-from conftest import spots
+from conftest import ids, load_examples, spots, write_image
 
 from msrgan import datasets, io
 from msrgan.apps import cli
@@ -17,80 +17,67 @@ from msrgan.datasets.folder import class_names
 from msrgan.datasets.localisation import LOCALISATIONS
 
 
-def read(data, split, **arguments):
-    return list(datasets.load(data, split, **arguments).as_numpy_iterator())
-
-
-def ids(examples):
-    return sorted(e["id"].decode() for e in examples)
-
-
-def write(path, image):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), image)
-
-
 def test_folder_splits_share_nothing_and_keep_the_balance(image_folder):
-    train, validation = (read(image_folder, split, labels=True) for split in ("train", "validation"))
+    train, validation = (load_examples(image_folder, split, labels=True) for split in ("train", "validation"))
     assert not set(ids(train)) & set(ids(validation))
-    assert ids(train + validation) == ids(read(image_folder, "all"))
+    assert ids(train + validation) == ids(load_examples(image_folder, "all"))
     assert np.bincount([e["label"] for e in validation]).tolist() == [1, 1]
     assert class_names(image_folder) == ("disc", "stripes")
-    assert ids(read(image_folder, "test", labels=True)) == ids(validation)
+    assert ids(load_examples(image_folder, "test", labels=True)) == ids(validation)
 
 
 def test_folder_reads_what_is_stored(image_folder):
-    example = next(e for e in read(image_folder, "all") if e["id"] == b"stripes/3.png")
+    example = next(e for e in load_examples(image_folder, "all") if e["id"] == b"stripes/3.png")
     stored = cv2.imread(str(image_folder / "stripes" / "3.png"))[..., ::-1]
     np.testing.assert_array_equal(example["image"], stored)
 
 
 def test_split_folders_are_used(tmp_path):
     for name in ("train/00_1.png", "train/00_2.png", "train/01_3.png", "val/01_4.png", "test/12_5.png"):
-        write(tmp_path / name, spots(1, size=12))
-    assert ids(read(tmp_path, "train")) == ["train/00_1.png", "train/00_2.png", "train/01_3.png"]
-    assert ids(read(tmp_path, "validation")) == ["val/01_4.png"]
-    (example,) = read(tmp_path, "test", labels=True)
+        write_image(tmp_path / name, spots(1, size=12))
+    assert ids(load_examples(tmp_path, "train")) == ["train/00_1.png", "train/00_2.png", "train/01_3.png"]
+    assert ids(load_examples(tmp_path, "validation")) == ["val/01_4.png"]
+    (example,) = load_examples(tmp_path, "test", labels=True)
     assert example["label"] == 12
     assert class_names(tmp_path) == LOCALISATIONS
 
 
 def test_class_folders_beat_numbers_in_names(tmp_path):
     for name in ("disc/01_a.png", "stripes/02_b.png"):
-        write(tmp_path / name, spots(1, size=12))
+        write_image(tmp_path / name, spots(1, size=12))
     assert class_names(tmp_path) == ("disc", "stripes")
 
 
 def test_a_stray_file_beside_split_folders_is_an_error_of_training_only(tmp_path):
     for name in ("Train/a.png", "Train/b.png", "Test/c.png"):
-        write(tmp_path / name, spots(1, size=12))
-    assert ids(read(tmp_path, "test")) == ["Test/c.png"]
-    write(tmp_path / "overview.png", spots(1, size=12))
+        write_image(tmp_path / name, spots(1, size=12))
+    assert ids(load_examples(tmp_path, "test")) == ["Test/c.png"]
+    write_image(tmp_path / "overview.png", spots(1, size=12))
     with pytest.raises(ValueError, match="every image lies in one. Received: .*overview.png"):
         datasets.load(tmp_path, "train")
-    assert len(read(tmp_path, "all")) == 4
+    assert len(load_examples(tmp_path, "all")) == 4
 
 
 def test_one_folder_an_image_is_no_class_without_labels(tmp_path):
     for k in range(10):
-        write(tmp_path / f"id{k}" / "images" / f"id{k}.png", spots(k, size=12))
-        write(tmp_path / f"id{k}" / "masks" / "0.png", spots(k, size=12, channels=1))
-    assert (len(read(tmp_path, "train")), len(read(tmp_path, "validation"))) == (8, 2)
+        write_image(tmp_path / f"id{k}" / "images" / f"id{k}.png", spots(k, size=12))
+        write_image(tmp_path / f"id{k}" / "masks" / "0.png", spots(k, size=12, channels=1))
+    assert (len(load_examples(tmp_path, "train")), len(load_examples(tmp_path, "validation"))) == (8, 2)
 
 
 def test_a_suffix_that_hides_the_bit_depth_is_an_error(tmp_path):
-    write(tmp_path / "a.png", spots(1, size=12))
+    write_image(tmp_path / "a.png", spots(1, size=12))
     tifffile.imwrite(tmp_path / "b.tif", np.full((12, 12), 4095, np.uint16))
     (tmp_path / "b.tif").rename(tmp_path / "b.bmp")
     with pytest.raises(tf.errors.OpError, match="which its suffix does not tell"):
-        read(tmp_path, "all")
+        load_examples(tmp_path, "all")
 
 
 def test_label_maps_are_neither_images_nor_classes(tmp_path):
     for name in ("a.png", "b.png"):
-        write(tmp_path / "plate" / "images" / name, spots(1, size=12))
-        write(tmp_path / "plate" / "labels" / name, spots(2, size=12, channels=1))
-    assert ids(read(tmp_path, "all")) == ["plate/images/a.png", "plate/images/b.png"]
+        write_image(tmp_path / "plate" / "images" / name, spots(1, size=12))
+        write_image(tmp_path / "plate" / "labels" / name, spots(2, size=12, channels=1))
+    assert ids(load_examples(tmp_path, "all")) == ["plate/images/a.png", "plate/images/b.png"]
     with pytest.raises(ValueError, match="only plate"):
         class_names(tmp_path)
 
@@ -98,21 +85,21 @@ def test_label_maps_are_neither_images_nor_classes(tmp_path):
 def test_bit_depths_are_kept_and_mixed_by_value(tmp_path):
     eight = spots(1, size=12, channels=1)
     cv2.imwrite(str(tmp_path / "a.png"), eight)
-    assert read(tmp_path, "all")[0]["image"].dtype == np.uint8
+    assert load_examples(tmp_path, "all")[0]["image"].dtype == np.uint8
     tifffile.imwrite(tmp_path / "b.tif", np.full((12, 12), 4095, np.uint16))
-    stored = {e["id"]: e["image"] for e in read(tmp_path, "all")}
+    stored = {e["id"]: e["image"] for e in load_examples(tmp_path, "all")}
     assert stored[b"a.png"].dtype == np.uint16
     np.testing.assert_array_equal(stored[b"a.png"][..., 0], eight[..., 0])
     assert stored[b"b.tif"].max() == 4095
 
 
 def test_unreadable_files_are_named_and_skipped(image_folder, tmp_path, said):
-    write(tmp_path / "good.png", spots(1, size=12))
+    write_image(tmp_path / "good.png", spots(1, size=12))
     (tmp_path / "bad.png").write_bytes((image_folder / "disc" / "0.png").read_bytes()[:300])
     (tmp_path / "empty.tif").write_bytes(b"")
     tifffile.imwrite(tmp_path / "nan.tif", np.full((12, 12), np.nan, np.float32))
     for _ in range(2):
-        assert ids(read(tmp_path, "all")) == ["good.png"]
+        assert ids(load_examples(tmp_path, "all")) == ["good.png"]
     warnings = said.text
     assert [warnings.count(f"/{name}: ") for name in ("bad.png", "empty.tif", "nan.tif")] == [1, 1, 1]
 
@@ -126,7 +113,7 @@ def test_unreadable_files_are_named_and_skipped(image_folder, tmp_path, said):
 )
 def test_missing_classes_are_errors(tmp_path, files, message):
     for name in files:
-        write(tmp_path / name, spots(1, size=12))
+        write_image(tmp_path / name, spots(1, size=12))
     with pytest.raises(ValueError, match=message):
         datasets.load(tmp_path, "train", labels=True)
 
@@ -149,7 +136,7 @@ def label_map(seed, height=12, width=12):
 
 
 def by_id(folder, split="all", **arguments):
-    return {e["id"].decode(): e for e in read(folder, split, **arguments)}
+    return {e["id"].decode(): e for e in load_examples(folder, split, **arguments)}
 
 
 def test_label_maps_are_yielded_as_stored(tmp_path):
@@ -175,7 +162,7 @@ def test_label_maps_are_yielded_as_stored(tmp_path):
 
 def test_an_image_without_a_label_map_has_zeros(tmp_path, said):
     for k, name in enumerate("ab"):
-        write(tmp_path / "images" / f"{name}.png", spots(k, size=12)[:9])
+        write_image(tmp_path / "images" / f"{name}.png", spots(k, size=12)[:9])
     write_map(tmp_path / "labels" / "a.png", label_map(1, 9))
     write_map(tmp_path / "labels" / "other.png", label_map(2, 9))
     examples = by_id(tmp_path)
@@ -185,19 +172,19 @@ def test_an_image_without_a_label_map_has_zeros(tmp_path, said):
 
 
 def test_folders_without_a_map_of_an_image_yield_none(tmp_path):
-    write(tmp_path / "images" / "a.png", spots(1, size=12))
-    write(tmp_path / "labels" / "a_0.png", spots(1, size=12, channels=1))
+    write_image(tmp_path / "images" / "a.png", spots(1, size=12))
+    write_image(tmp_path / "labels" / "a_0.png", spots(1, size=12, channels=1))
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 1 1")
-    write(tmp_path / "labels" / "a.jpg", spots(1, size=12, channels=1))  # blurs numbers
+    write_image(tmp_path / "labels" / "a.jpg", spots(1, size=12, channels=1))  # blurs numbers
     assert set(by_id(tmp_path)["images/a.png"]) == {"id", "image"}
 
 
 def test_label_maps_outside_of_the_folder_are_not_read(tmp_path):
-    write(tmp_path / "images" / "plate" / "a.png", spots(1, size=12))
+    write_image(tmp_path / "images" / "plate" / "a.png", spots(1, size=12))
     write_map(tmp_path / "labels" / "plate" / "a.png", label_map(1))
     assert by_id(tmp_path)["images/plate/a.png"]["mask"].any()
     for folder in (tmp_path / "images", tmp_path / "images" / "plate"):
-        (example,) = read(folder, "all")
+        (example,) = load_examples(folder, "all")
         assert "mask" not in example
 
 
@@ -210,10 +197,10 @@ def test_bad_label_maps_are_named_and_their_images_stay(tmp_path, said):
         "whole": np.full((12, 12), 3, np.float32),
     }
     for name, labels in bad.items():
-        write(tmp_path / "images" / f"{name}.png", spots(1, size=12))
+        write_image(tmp_path / "images" / f"{name}.png", spots(1, size=12))
         write_map(tmp_path / "labels" / f"{name}.{'tif' if labels.dtype == np.float32 else 'png'}", labels)
     for name in ("cut", "link", "twice"):
-        write(tmp_path / "images" / f"{name}.png", spots(1, size=12))
+        write_image(tmp_path / "images" / f"{name}.png", spots(1, size=12))
     (tmp_path / "labels" / "cut.png").write_bytes(b"\x89PNG")
     (tmp_path / "labels" / "link.png").symlink_to(tmp_path / "nowhere.png")
     for folder in ("labels", "masks"):
@@ -239,7 +226,7 @@ def test_bad_label_maps_are_named_and_their_images_stay(tmp_path, said):
 def test_label_maps_go_with_their_images_into_splits_and_classes(tmp_path):
     for label in ("disc", "stripes"):
         for k in range(4):
-            write(tmp_path / label / "images" / f"{k}.png", spots(k, size=12))
+            write_image(tmp_path / label / "images" / f"{k}.png", spots(k, size=12))
             write_map(tmp_path / label / "labels" / f"{k}.png", np.full((12, 12), 1 + k, np.uint8))
     for split, count in (("train", 6), ("validation", 2)):
         examples = by_id(tmp_path, split, labels=True)
@@ -253,7 +240,7 @@ def test_a_study_scores_against_label_maps(tmp_path):
     labels[6:20, 6:20], labels[26:42, 24:42] = 1, 2
     for k, name in enumerate(("mapped", "alone")):
         image = np.where(labels, 200 - k, 20).astype(np.uint8)
-        write(tmp_path / "images" / f"{name}.png", image)
+        write_image(tmp_path / "images" / f"{name}.png", image)
     write_map(tmp_path / "labels" / "mapped.png", labels)
     out = tmp_path / "scores"
     arguments = ["--model", "bicubic", "--data", str(tmp_path), "--segment", "0", "--out", str(out)]
@@ -267,7 +254,7 @@ def test_a_study_scores_against_label_maps(tmp_path):
 
 def test_real_nuclei_have_their_label_maps(real_data):
     folder = real_data / "dsb2018_nuclei" / "fluorescence_1040x1388"
-    (example,) = read(folder, "all")
+    (example,) = load_examples(folder, "all")
     (path,) = (folder / "labels").iterdir()
     np.testing.assert_array_equal(example["mask"], cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
     assert len(np.unique(example["mask"])) > 10
@@ -277,7 +264,7 @@ def test_real_nuclei_have_their_label_maps(real_data):
 
 
 def test_links_to_nothing_and_names_that_are_no_text_are_named_and_skipped(tmp_path, said):
-    write(tmp_path / "good.png", spots(1, size=12))
+    write_image(tmp_path / "good.png", spots(1, size=12))
     (tmp_path / "link.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
     folder = os.fsencode(tmp_path)
@@ -285,8 +272,8 @@ def test_links_to_nothing_and_names_that_are_no_text_are_named_and_skipped(tmp_p
     for name in (b"/caf\xe9.png", b"/b\xe4d/fine.png"):
         with open(folder + name, "wb") as file:
             file.write((tmp_path / "good.png").read_bytes())
-    assert ids(read(tmp_path, "all")) == ["good.png"]
-    assert ids(read(tmp_path, "train")) == ["good.png"]
+    assert ids(load_examples(tmp_path, "all")) == ["good.png"]
+    assert ids(load_examples(tmp_path, "train")) == ["good.png"]
     assert [message.partition(" (")[0].removeprefix("skipped ") for message in said.messages] == [
         f"{tmp_path}/b\\xe4d/fine.png: its name is not UTF-8. Rename it",
         f"{tmp_path}/caf\\xe9.png: its name is not UTF-8. Rename it",
@@ -305,7 +292,7 @@ def test_a_folder_may_lie_below_a_name_that_is_no_text(tmp_path):
     for name in ("a", "b"):
         with open(f"{folder}/{name}.png", "wb") as file:
             file.write(image)
-    assert ids(read(folder, "all")) == ["a.png", "b.png"]
+    assert ids(load_examples(folder, "all")) == ["a.png", "b.png"]
 
 
 def test_pages_without_axes_are_left_out_unless_they_are_told(tmp_path, said):
@@ -313,14 +300,14 @@ def test_pages_without_axes_are_left_out_unless_they_are_told(tmp_path, said):
     tifffile.imwrite(tmp_path / "pages.tif", pages, metadata=None, photometric="minisblack")
     io.write(tmp_path / "plain.png", pages.transpose(1, 2, 0))
 
-    def read(**arguments):
+    def load_examples(**arguments):
         examples = datasets.load(tmp_path, "all", **arguments).as_numpy_iterator()
         return {example["id"].decode(): example["image"] for example in examples}
 
-    assert list(read()) == ["plain.png"]
+    assert list(load_examples()) == ["plain.png"]
     assert "3 pages without axes in" in said.text
     assert "`axes` CYX for channels, ZYX for a stack" in said.text
-    np.testing.assert_array_equal(read(axes="CYX")["pages.tif"], pages.transpose(1, 2, 0))
+    np.testing.assert_array_equal(load_examples(axes="CYX")["pages.tif"], pages.transpose(1, 2, 0))
 
 
 def test_axes_are_not_told_of_registered_sets():
@@ -331,7 +318,7 @@ def test_axes_are_not_told_of_registered_sets():
 
 
 def test_files_that_are_no_images_are_said_once(tmp_path, said):
-    write(tmp_path / "good.png", spots(1, size=12))
+    write_image(tmp_path / "good.png", spots(1, size=12))
     for name in ("a.czi", "b.czi", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
     for split in ("train", "all", "all"):

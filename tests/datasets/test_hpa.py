@@ -77,13 +77,13 @@ def multi_hot(target):
 
 
 def test_four_channels_and_all_labels_as_stored(prepared):
-    found = read("hpa", data_dir=prepared)
-    assert sorted(found) == IDS
+    examples = read("hpa", data_dir=prepared)
+    assert sorted(examples) == IDS
     for k, name in enumerate(IDS):
-        np.testing.assert_array_equal(found[name]["image"], expected(k))
-        assert found[name]["label"].tolist() == multi_hot(TARGETS[k])
-        assert found[name]["group"] == name.encode()
-    assert found[IDS[0]]["label"].dtype == np.int64
+        np.testing.assert_array_equal(examples[name]["image"], expected(k))
+        assert examples[name]["label"].tolist() == multi_hot(TARGETS[k])
+        assert examples[name]["group"] == name.encode()
+    assert examples[IDS[0]]["label"].dtype == np.int64
     spec = datasets.load("hpa", "all", data_dir=prepared).element_spec
     assert (spec["image"].shape.as_list(), spec["label"].shape.as_list()) == ([None, None, 4], [28])
     assert datasets.class_names("hpa", data_dir=prepared) == CLASSES
@@ -114,9 +114,9 @@ def test_large_splits_hold_70_15_and_15_percent(tmp_path):
 def test_16_bit_tiff_keeps_its_depth(tmp_path):
     folder = kaggle(tmp_path / "raw", np.uint16, ".tif")
     (folder / "train" / f"{IDS[3]}_red.tif").rename(folder / f"{IDS[3]}_red.TIFF")  # another folder, another name
-    found = read("hpa/16bit:level=4", manual_dir=folder, data_dir=tmp_path / "tfds")
-    assert sorted(found) == IDS
-    assert found[IDS[3]]["image"].dtype == np.uint16
+    examples = read("hpa/16bit:level=4", manual_dir=folder, data_dir=tmp_path / "tfds")
+    assert sorted(examples) == IDS
+    assert examples[IDS[3]]["image"].dtype == np.uint16
     raw = read("hpa/16bit", data_dir=tmp_path / "tfds")
     np.testing.assert_array_equal(raw[IDS[3]]["image"], expected(3, np.uint16))
     with pytest.raises(ValueError, match="_red.tif has uint16 pixels, .* Use `data` hpa/16bit"):
@@ -130,9 +130,9 @@ def test_grey_files_stored_as_colour_and_names_instead_of_numbers(raw, tmp_path)
     rows = list(zip(IDS, TARGETS, strict=True))
     rows[5] = IDS[5], "Rods & rings|Nuclear membrane"
     write_table(folder, rows)
-    found = read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")[IDS[5]]
-    np.testing.assert_array_equal(found["image"], expected(5))
-    assert np.flatnonzero(found["label"]).tolist() == [1, 27]
+    example = read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")[IDS[5]]
+    np.testing.assert_array_equal(example["image"], expected(5))
+    assert np.flatnonzero(example["label"]).tolist() == [1, 27]
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_levels_by_hand(level, dtype, unit):
 
 def test_levels_are_made_on_reading_of_one_prepared_copy(prepared):
     for level in (1, 2, 3, 4):
-        found = read(f"hpa:level={level}", data_dir=prepared)
+        examples = read(f"hpa:level={level}", data_dir=prepared)
         for k, name in enumerate(IDS):
-            np.testing.assert_array_equal(found[name]["image"], compose(expected(k), level))
+            np.testing.assert_array_equal(examples[name]["image"], compose(expected(k), level))
     assert len(list(prepared.rglob("*train.tfrecord*"))) == 1
 
 
@@ -196,8 +196,8 @@ def test_random_levels_are_a_pure_function_of_seed_and_id(prepared):
 
 
 def test_a_single_label_is_a_number(prepared):
-    found = read("hpa:labels=single,level=3", data_dir=prepared)
-    assert {name: e["label"] for name, e in found.items()} == {
+    examples = read("hpa:labels=single,level=3", data_dir=prepared)
+    assert {name: e["label"] for name, e in examples.items()} == {
         name: int(target) for name, target in zip(IDS, TARGETS, strict=True) if " " not in target
     }
     spec = datasets.load("hpa:labels=single", "train", data_dir=prepared).element_spec
@@ -248,8 +248,8 @@ def test_bad_images_are_named_and_the_others_go_on(tmp_path, said):
     for name in good:
         write_channels(train, name, 0)
     write_table(folder, [*rows, ("absent", "3"), (IDS[8], "2"), *((name, "0") for name in good)])
-    found = read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")
-    assert sorted(found) == [IDS[8], *IDS[10:], *good]
+    examples = read("hpa", manual_dir=folder, data_dir=tmp_path / "tfds")
+    assert sorted(examples) == [IDS[8], *IDS[10:], *good]
     err = said.text
     for message in (
         f"skipped {IDS[0]}: no blue channel",
@@ -338,10 +338,10 @@ def test_an_interrupted_preparation_is_run_again(raw, prepared, tmp_path, monkey
     with pytest.raises(KeyboardInterrupt):
         read("hpa", manual_dir=raw, data_dir=tmp_path)
     assert not list(tmp_path.rglob("*.tfrecord*"))
-    found = read("hpa", manual_dir=raw, data_dir=tmp_path)
+    examples = read("hpa", manual_dir=raw, data_dir=tmp_path)
     whole = read("hpa", data_dir=prepared)
-    assert list(found) == list(whole)
-    np.testing.assert_array_equal(found[IDS[0]]["image"], whole[IDS[0]]["image"])
+    assert list(examples) == list(whole)
+    np.testing.assert_array_equal(examples[IDS[0]]["image"], whole[IDS[0]]["image"])
 
 
 # Apache Beam

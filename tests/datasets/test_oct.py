@@ -41,14 +41,14 @@ def tree(tmp_path):
 
 
 def test_scans_are_read_as_stored(tree, tmp_path):
-    found = read(tree.parent, tmp_path, labels=True)
-    assert len(found) == 4 * (10 * 2 + 2)
-    example = found["DME-101-2"]
+    examples = read(tree.parent, tmp_path, labels=True)
+    assert len(examples) == 4 * (10 * 2 + 2)
+    example = examples["DME-101-2"]
     assert (example["image"].shape, example["image"].dtype) == ((24, 40, 1), np.uint8)
     stored = cv2.imread(str(tree / "train" / "DME" / "DME-101-2.jpeg"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(example["image"][..., 0], stored)
     assert (CLASSES[example["label"]], example["group"]) == ("DME", b"101")
-    assert {name.split("-")[0]: CLASSES[e["label"]] for name, e in found.items()} == {c: c for c in CLASSES}
+    assert {name.split("-")[0]: CLASSES[e["label"]] for name, e in examples.items()} == {c: c for c in CLASSES}
     assert datasets.class_names("oct", data_dir=tmp_path / "tfds") == CLASSES
 
 
@@ -130,8 +130,8 @@ def test_bad_files_are_named_and_the_others_go_on(tree, tmp_path, said):
 def test_three_equal_planes_are_grey(tmp_path):
     for k in range(3):
         cv2.imwrite(str(tmp_path / f"NORMAL-{k}-1.png"), scan(k).repeat(3, axis=-1))
-    found = read(tmp_path, tmp_path)
-    np.testing.assert_array_equal(found["NORMAL-1-1"]["image"], scan(1))
+    examples = read(tmp_path, tmp_path)
+    np.testing.assert_array_equal(examples["NORMAL-1-1"]["image"], scan(1))
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_real_scans(real_data, tmp_path):
         target = tmp_path / "raw" / split / path.name.split("-")[0] / path.name
         target.parent.mkdir(parents=True)
         shutil.copyfile(path, target)
-    found = {s: read(tmp_path / "raw", tmp_path, s, "oct/published") for s in ("train", "validation", "test")}
-    shapes = {name: e["image"].shape for part in found.values() for name, e in part.items()}
+    splits = {s: read(tmp_path / "raw", tmp_path, s, "oct/published") for s in ("train", "validation", "test")}
+    shapes = {name: e["image"].shape for part in splits.values() for name, e in part.items()}
     assert shapes == {
         "CNV-1016042-1": (496, 512, 1),
         "DME-2105194-1": (224, 224, 1),  # three equal planes

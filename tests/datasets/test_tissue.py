@@ -64,10 +64,10 @@ def read(folder, tmp_path, split="all", options="tile=64,stride=48"):
 
 def test_tiles_lie_where_the_stride_says(tmp_path):
     image = texture(0, 430, 500)
-    found = list(tiles(write(tmp_path / "a.png", image), tile=96, stride=36))
+    places = list(tiles(write(tmp_path / "a.png", image), tile=96, stride=36))
     # (430 - 96) // 36 + 1 = 10 rows, (500 - 96) // 36 + 1 = 12 columns
-    assert [(y, x) for y, x, _ in found] == [(36 * row, 36 * column) for row in range(10) for column in range(12)]
-    for y, x, tile in found:
+    assert [(y, x) for y, x, _ in places] == [(36 * row, 36 * column) for row in range(10) for column in range(12)]
+    for y, x, tile in places:
         np.testing.assert_array_equal(tile, image[y : y + 96, x : x + 96])
 
 
@@ -216,10 +216,10 @@ def test_bit_depth_is_kept_where_it_is_asked_for(screenshots, tmp_path):
     write(screenshots / "deep.tif", deep)
     with pytest.raises(ValueError, match="deep.tif has 16-bit pixels.*Use tissue:bits=16"):
         read(screenshots, tmp_path)
-    found = read(screenshots, tmp_path, options="tile=64,bits=16")
-    assert {e["image"].dtype for e in found.values()} == {np.dtype(np.uint16)}
-    np.testing.assert_array_equal(found["deep.tif_y0064_x0000"]["image"], deep[64:128, :64])
-    np.testing.assert_array_equal(found["organ0.png_y0064_x0000"]["image"], texture(0)[64:128, :64])
+    examples = read(screenshots, tmp_path, options="tile=64,bits=16")
+    assert {e["image"].dtype for e in examples.values()} == {np.dtype(np.uint16)}
+    np.testing.assert_array_equal(examples["deep.tif_y0064_x0000"]["image"], deep[64:128, :64])
+    np.testing.assert_array_equal(examples["organ0.png_y0064_x0000"]["image"], texture(0)[64:128, :64])
 
 
 def test_grey_sources_keep_one_channel(screenshots, tmp_path):
@@ -311,11 +311,11 @@ def test_a_pyramid_is_read_in_regions(tmp_path, monkeypatch, dtype):
     image = texture(0, 301, 203, dtype=dtype)
     path = pyramid(tmp_path / "slide.tif", image, photometric="rgb")
     monkeypatch.setattr(io, "read", None)  # which would load the slide whole
-    found = list(tiles(path, tile=50, stride=37))
-    assert len(found) == 7 * 5  # (301 - 50) // 37 + 1, (203 - 50) // 37 + 1
+    whole = list(tiles(path, tile=50, stride=37))
+    assert len(whole) == 7 * 5  # (301 - 50) // 37 + 1, (203 - 50) // 37 + 1
     half = list(tiles(path, tile=50, stride=37, level=1))
     assert [(y, x) for y, x, _ in half] == [(y, x) for y in (0, 37, 74) for x in (0, 37)]  # of 151x102
-    for level, cut in ((image, found), (image[::2, ::2], half)):
+    for level, cut in ((image, whole), (image[::2, ::2], half)):
         for y, x, tile in cut:
             np.testing.assert_array_equal(tile, level[y : y + 50, x : x + 50])
     with pytest.raises(ValueError, match="has the levels 0 to 1. Received: level=2"):
@@ -326,9 +326,9 @@ def test_the_levels_of_an_aperio_slide(tmp_path):
     pytest.importorskip("tiffslide")
     path, image = tmp_path / "scan.svs", texture(0, 512, 384)
     for level, step, count in ((0, 1, 8 * 6), (1, 4, 2 * 1)):
-        found = list(tiles(aperio(path, image), tile=64, stride=64, level=level))
-        assert len(found) == count
-        for y, x, tile in found:
+        places = list(tiles(aperio(path, image), tile=64, stride=64, level=level))
+        assert len(places) == count
+        for y, x, tile in places:
             np.testing.assert_array_equal(tile, image[::step, ::step][y : y + 64, x : x + 64])
 
 
@@ -339,8 +339,8 @@ def test_channels_of_a_fluorescence_slide_are_all_kept(tmp_path, channels):
     tifffile.imwrite(
         tmp_path / "a.tif", np.moveaxis(image, -1, 0), tile=(64, 64), photometric="minisblack", metadata={"axes": "CYX"}
     )
-    (found,) = tiles(tmp_path / "a.tif", tile=128, stride=64)
-    np.testing.assert_array_equal(found[2], image[:128, :128])
+    (only,) = tiles(tmp_path / "a.tif", tile=128, stride=64)
+    np.testing.assert_array_equal(only[2], image[:128, :128])
 
 
 def test_alpha_of_a_colour_slide_is_dropped(tmp_path):
@@ -356,8 +356,8 @@ def test_slides_and_images_make_one_set(screenshots, tmp_path, said):
     aperio(screenshots / "scan.svs", texture(7, 301, 203))
     data = (screenshots / "scan.svs").read_bytes()
     (screenshots / "cut.svs").write_bytes(data[: int(0.9 * len(data))])
-    found = read(screenshots, tmp_path)
-    np.testing.assert_array_equal(found["scan.svs_y0192_x0096"]["image"], texture(7, 301, 203)[192:256, 96:160])
+    examples = read(screenshots, tmp_path)
+    np.testing.assert_array_equal(examples["scan.svs_y0192_x0096"]["image"], texture(7, 301, 203)[192:256, 96:160])
     assert "cut.svs: damaged, truncated, or no slide" in said.text
     with pytest.raises(ValueError, match="for a train and a validation and a test split. .*Received: 0"):
         read(screenshots, tmp_path, options="tile=64,level=1")
@@ -368,8 +368,8 @@ def test_a_missing_reader_of_slides_is_named(screenshots, tmp_path, monkeypatch,
     monkeypatch.setattr(slides, "_has_tiffslide", lambda: False)
     pyramid(screenshots / "scan.svs", texture(7), photometric="rgb")
     pyramid(screenshots / "scan.tif", texture(7), photometric="rgb")  # an image like any other, then
-    found = read(screenshots, tmp_path)
-    np.testing.assert_array_equal(found["scan.tif_y0048_x0096"]["image"], texture(7)[48:112, 96:160])
+    examples = read(screenshots, tmp_path)
+    np.testing.assert_array_equal(examples["scan.tif_y0048_x0096"]["image"], texture(7)[48:112, 96:160])
     assert "scan.svs: Whole-slide files are read by tiffslide. Install it: pip install" in said.text
     (tmp_path / "slides").mkdir()
     (screenshots / "scan.svs").rename(tmp_path / "slides" / "scan.svs")
@@ -390,17 +390,17 @@ def test_jpeg_compressed_slides_are_read_alike_by_both_ways(real_data, monkeypat
 
 def test_real_tissue(real_data, tmp_path):
     folder = real_data / "openslide_he_ki67" / "tiles_512"
-    found = read(folder, tmp_path, options="")
-    assert len({e["group"] for e in found.values()}) == 20
+    examples = read(folder, tmp_path, options="")
+    assert len({e["group"] for e in examples.values()}) == 20
     every = [tile for path in folder.glob("*.png") for _, _, tile in tiles(path, tile=192, stride=192)]
     glass = [tile for tile in every if background_fraction(tile) > 0.8]
-    assert (len(every), len(glass), len(found)) == (80, 6, 74)
+    assert (len(every), len(glass), len(examples)) == (80, 6, 74)
     # Of little contrast, all of them: glass and no pale tissue.
-    assert max(tile.std() for tile in glass) < min(e["image"].std() for e in found.values())
-    assert {e["image"].shape for e in found.values()} == {(192, 192, 3)}
+    assert max(tile.std() for tile in glass) < min(e["image"].std() for e in examples.values())
+    assert {e["image"].shape for e in examples.values()} == {(192, 192, 3)}
     name = "he_OS-1-detail_y0512_x0512.png"
     stored = cv2.imread(str(folder / name))[192:384, :192, ::-1]
-    np.testing.assert_array_equal(found[f"{name}_y0192_x0000"]["image"], stored)
+    np.testing.assert_array_equal(examples[f"{name}_y0192_x0000"]["image"], stored)
 
 
 def test_the_builder_tells_what_it_holds(tmp_path):

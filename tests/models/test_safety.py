@@ -295,4 +295,7 @@ def test_forms_that_exports_have_not(change, strange, exports, tmp_path):
 
 
 def test_an_unchanged_copy_passes(exports, tmp_path):
-    safety.check(changed(exports["srcnn"], tmp_path / "model", lambda graph: None))
+    copy = changed(exports["srcnn"], tmp_path / "model", lambda graph: None)
+    assert safety.strange_parts(copy) == []
+    attacked = changed(copy, tmp_path / "attacked", written_in_the_graph)
+    assert safety.strange_parts(attacked) == ["WriteFile"]

@@ -322,13 +322,13 @@ def test_a_model_shows_itself_on_a_line(model):
 @pytest.mark.parametrize("size", [1, 5, 30, 31, 32, 33, 47, 48, 49, 200])
 @pytest.mark.parametrize(("tile", "overlap"), [(16, 8), (1, 3), (7, 0), (33, 5)])
 def test_tiles_partition_the_image_with_context(size, tile, overlap):
-    found = list(tiling.spans(size, tile=tile, overlap=overlap))
-    shapes = {stop - start for (start, stop), _ in found}
+    parts = list(tiling.spans(size, tile=tile, overlap=overlap))
+    shapes = {stop - start for (start, stop), _ in parts}
     assert len(shapes) == 1
     assert max(shapes) <= min(size, tile + 2 * overlap)
-    assert len(found) == max(1, -(-(size - 2 * overlap) // tile))
+    assert len(parts) == max(1, -(-(size - 2 * overlap) // tile))
     covered = np.zeros(size, int)
-    for each in found:
+    for each in parts:
         covered[each.outer(1)] += 1
         (start, stop), (first, last) = each.window, each.kept
         assert np.arange(start, stop)[each.inner(1)].tolist() == np.arange(size)[each.outer(1)].tolist()

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import assert_textbook, randomise
+from conftest import assert_textbook, images, randomise
 from keras import layers
 
 from msrgan.networks import discriminator
@@ -14,10 +14,6 @@ from msrgan.training.variants import VARIANTS
 # (width, stride) of each convolution, where the papers' 64 is 4.
 SRGAN = [(4, 1), (4, 2), (8, 1), (8, 2), (16, 1), (16, 2), (32, 1), (32, 2)]
 REALTIME = [(4, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), (16, 1), (32, 2), (32, 1)]
-
-
-def images(*shape):
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
 
 
 def conv(net, x, width, stride, name, *, bias):

@@ -4,17 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import assert_textbook, randomise
+from conftest import assert_textbook, images, randomise
 from keras import layers
 
 from msrgan.networks import rrdbnet, srcnn, srresnet
 from msrgan.training.variants import VARIANTS
 
 CORNER = {2: -0.5, 4: -1.5, 8: -3.5}  # (1 - scale) / 2: samples at the first pixel of each block
-
-
-def images(*shape):
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
 
 
 def conv(net, x, filters, size, name, *, bias=True):

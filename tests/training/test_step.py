@@ -5,7 +5,7 @@ import tensorflow as tf
 from conftest import tiny
 
 from msrgan import losses
-from msrgan.training.optimizers import adam, learning_rates
+from msrgan.training.optimizers import adam
 from msrgan.training.step import SRGAN
 from msrgan.training.variants import VARIANTS
 from vgg_micro.features import micro
@@ -186,16 +186,6 @@ def test_half_precision_scales_the_loss_and_trains_on_small_terms():
     kernels = [k for k, w in enumerate(before) if w.ndim == 4]
     assert all(changed(before, model.generator)[k] for k in kernels)
     assert all(np.isfinite(w).all() for w in values(model.generator) + values(model.averaged))
-
-
-def test_learning_rate_schedule():
-    rates = learning_rates(1e-4, 10, decay=((0.5, 0.1),), pretraining=(3e-4, 4))
-    found = [float(rates(k)) for k in range(14)]
-    assert found == pytest.approx([3e-4] * 4 + [1e-4] * 5 + [1e-5] * 5)
-    assert [float(learning_rates(1e-4, 10)(k)) for k in (0, 9, 99)] == pytest.approx([1e-4] * 3)
-    # A fraction of the steps, and a step.
-    halved = learning_rates(1.0, 100, decay=((30, 0.5), (0.25, 0.5)))
-    assert [float(halved(k)) for k in (24, 25, 29, 30)] == [1, 0.5, 0.5, 0.25]
 
 
 def test_labels_are_smoothed_anew_at_every_step():

@@ -1,4 +1,4 @@
-"""Ranges of the augmentation of stage 1, by their extremes, each draw varied alone."""
+"""The augmentation of stage 1: its ranges by their extremes, each draw varied alone; a pure function of its seeds."""
 
 import numpy as np
 import pytest
@@ -206,3 +206,49 @@ def test_validation_images_are_resized_and_clipped_and_otherwise_as_they_are():
     expected = expected.clip(0, 1) * 2 - 1
     np.testing.assert_allclose(result, np.repeat(expected[None, ..., None], 3, axis=-1), atol=1e-5)
     assert label.tolist() == [1]
+
+
+AUGMENT = tf.function(data.augment)  # many times faster than eagerly
+
+
+def seeds(number):
+    return tf.random.experimental.stateless_split([number, 0], 5)
+
+
+def test_augmentation_is_a_pure_function_of_its_seeds():
+    image = np.random.default_rng(0).uniform(size=(40, 50, 2)).astype("float32")
+    results = [AUGMENT(image, seeds(k), image_size=32).numpy() for k in range(30)]
+    np.testing.assert_array_equal(results[3], data.augment(image, seeds(3), image_size=32))
+    assert all(r.shape == (32, 32, 2) and r.min() >= 0 and r.max() <= 1 for r in results)
+    assert len({r.tobytes() for r in results}) == 30
+
+
+def test_gamma_keeps_a_flat_image_flat_and_in_the_documented_range():
+    flat = np.full((32, 32, 1), 0.5, "float32")
+    exponents = []
+    for k in range(200):
+        result = AUGMENT(flat, seeds(k), image_size=16).numpy()
+        np.testing.assert_allclose(result, result[0, 0, 0], atol=1e-5)
+        exponents.append(np.log(result[0, 0, 0]) / np.log(0.5))
+    assert 0.5 <= min(exponents) < 0.6
+    assert 1.8 < max(exponents) <= 2.0 + 1e-3
+    assert np.mean(1 / np.array(exponents)) == pytest.approx(1.25, abs=0.1)
+
+
+def test_zoom_blur_and_flip_occur():
+    ramp = np.tile(np.linspace(0.2, 0.8, 64, dtype="float32"), (64, 1))[..., None]
+    slopes = [float(np.diff(AUGMENT(ramp, seeds(k), image_size=64)[32, :, 0]).mean()) for k in range(100)]
+    assert 0.3 < np.mean([s < 0 for s in slopes]) < 0.7
+    rng = np.random.default_rng(0)
+    noise = (rng.uniform(size=(64, 64, 1)) > 0.5).astype("float32")  # gamma leaves 0 and 1 alone
+    sharpness = [float(np.abs(np.diff(AUGMENT(noise, seeds(k), image_size=64), axis=0)).mean()) for k in range(100)]
+    # A box of side 1, 2, 3 or 4: about a quarter of the images each.
+    assert np.mean(np.array(sharpness) > 0.25) == pytest.approx(0.25, abs=0.12)
+
+
+def test_box_blur_is_a_mean_and_keeps_edges():
+    image = tf.constant(np.arange(16, dtype="float32").reshape(4, 4, 1))
+    np.testing.assert_array_equal(data._box_blur(image, 1), image)
+    three = data._box_blur(image, 3)[..., 0].numpy()
+    assert three[1, 1] == pytest.approx(np.mean([0, 1, 2, 4, 5, 6, 8, 9, 10]))
+    assert three[0, 0] == pytest.approx(np.mean([0, 1, 4, 5]))

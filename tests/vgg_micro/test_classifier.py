@@ -1,3 +1,5 @@
+"""Stage 1: its scores, its steps in training mode, and when it stops."""
+
 import csv
 
 import keras
@@ -9,7 +11,6 @@ from sklearn import metrics
 from msrgan.training.callbacks import EarlyStop
 from msrgan.training.loop import Progress
 from msrgan.training.transfer import load_weights
-from vgg_micro import data
 from vgg_micro.classifier import Classifier, classify, scores, write_scores
 from vgg_micro.tasks import MultiLabel, SingleLabel, task_of
 
@@ -22,13 +23,6 @@ LOGITS = np.array([[2, -1, -3, -1], [1, 4, -2, -1], [0.5, -2, 1, -1], [-1, 3, -1
 def per_class(folder):
     with open(folder / "per_class.csv", newline="") as file:
         return list(csv.DictReader(file))
-
-
-AUGMENT = tf.function(data.augment)  # many times faster than eagerly
-
-
-def seeds(number):
-    return tf.random.experimental.stateless_split([number, 0], 5)
 
 
 def test_scores_by_hand():
@@ -139,45 +133,6 @@ def test_the_shape_of_the_labels_chooses_the_task(label, task):
     assert type(task_of(tf.data.Dataset.from_tensor_slices({"label": label}), 4)) is task
 
 
-def test_augmentation_is_a_pure_function_of_its_seeds():
-    image = np.random.default_rng(0).uniform(size=(40, 50, 2)).astype("float32")
-    results = [AUGMENT(image, seeds(k), image_size=32).numpy() for k in range(30)]
-    np.testing.assert_array_equal(results[3], data.augment(image, seeds(3), image_size=32))
-    assert all(r.shape == (32, 32, 2) and r.min() >= 0 and r.max() <= 1 for r in results)
-    assert len({r.tobytes() for r in results}) == 30
-
-
-def test_gamma_keeps_a_flat_image_flat_and_in_the_documented_range():
-    flat = np.full((32, 32, 1), 0.5, "float32")
-    exponents = []
-    for k in range(200):
-        result = AUGMENT(flat, seeds(k), image_size=16).numpy()
-        np.testing.assert_allclose(result, result[0, 0, 0], atol=1e-5)
-        exponents.append(np.log(result[0, 0, 0]) / np.log(0.5))
-    assert 0.5 <= min(exponents) < 0.6
-    assert 1.8 < max(exponents) <= 2.0 + 1e-3
-    assert np.mean(1 / np.array(exponents)) == pytest.approx(1.25, abs=0.1)
-
-
-def test_zoom_blur_and_flip_occur():
-    ramp = np.tile(np.linspace(0.2, 0.8, 64, dtype="float32"), (64, 1))[..., None]
-    slopes = [float(np.diff(AUGMENT(ramp, seeds(k), image_size=64)[32, :, 0]).mean()) for k in range(100)]
-    assert 0.3 < np.mean([s < 0 for s in slopes]) < 0.7
-    rng = np.random.default_rng(0)
-    noise = (rng.uniform(size=(64, 64, 1)) > 0.5).astype("float32")  # gamma leaves 0 and 1 alone
-    sharpness = [float(np.abs(np.diff(AUGMENT(noise, seeds(k), image_size=64), axis=0)).mean()) for k in range(100)]
-    # A box of side 1, 2, 3 or 4: about a quarter of the images each.
-    assert np.mean(np.array(sharpness) > 0.25) == pytest.approx(0.25, abs=0.12)
-
-
-def test_box_blur_is_a_mean_and_keeps_edges():
-    image = tf.constant(np.arange(16, dtype="float32").reshape(4, 4, 1))
-    np.testing.assert_array_equal(data._box_blur(image, 1), image)
-    three = data._box_blur(image, 3)[..., 0].numpy()
-    assert three[1, 1] == pytest.approx(np.mean([0, 1, 2, 4, 5, 6, 8, 9, 10]))
-    assert three[0, 0] == pytest.approx(np.mean([0, 1, 4, 5]))
-
-
 @pytest.fixture
 def stop(tmp_path):
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -215,3 +170,43 @@ def test_early_stop_trusts_no_validation_before_batch_norm_settled(stop):
     assert not network.stop_training
     load_weights(network, callback.file)
     assert network.get_weights()[0][0, 0] == 4.0
+
+
+def classifier(*layers, rate=0.0):
+    network = keras.Sequential([keras.Input((2,)), *layers])
+    model = Classifier(network, SingleLabel(2))
+    model.compile(keras.optimizers.SGD(rate))
+    return model
+
+
+def cross_entropy(logits, labels):
+    logits = np.asarray(logits, "float64")
+    return np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels])
+
+
+def test_a_step_uses_the_statistics_of_its_batch_and_moves_the_averages():
+    norm = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
+    model = classifier(norm)
+    x, labels = np.float32([[0, 4], [2, 0], [4, 8], [10, 0]]), np.array([0, 1, 1, 0])
+    logs = model.train_step((x, labels))
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    normalized = (x - mean) / np.sqrt(variance + 1e-3)
+    assert float(logs["loss"]) == pytest.approx(cross_entropy(normalized, labels), rel=1e-5)
+    assert float(logs["accuracy"]) == np.mean(normalized.argmax(axis=1) == labels)
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * variance, rtol=1e-5)
+    # Called as a model, it uses the averages and leaves them alone.
+    averaged = (x - 0.1 * mean) / np.sqrt(0.9 + 0.1 * variance + 1e-3)
+    np.testing.assert_allclose(model(x), averaged, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_mean, 0.1 * mean, rtol=1e-5)
+
+
+def test_a_step_drops_out_and_a_call_does_not():
+    model = classifier(keras.layers.Dropout(0.5, seed=0))
+    x, labels = np.ones((400, 2), "float32"), np.zeros(400, int)
+    loss = float(model.train_step((x, labels))["loss"])
+    # Each logit is 0 or 2; without dropout the loss is log 2 = .693.
+    expected = (np.log(1 + np.exp(-2)) + 2 * np.log(2) + np.log(1 + np.exp(2))) / 4
+    assert loss == pytest.approx(expected, abs=0.1)
+    assert expected > np.log(2) + 0.2
+    np.testing.assert_array_equal(model(x), x)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import Textbook, assert_textbook, randomise
+from conftest import Textbook, assert_textbook, images, randomise
 from keras import layers
 
 from vgg_micro import features
@@ -16,10 +16,6 @@ POOLED = ("block1_conv2", "block2_conv2", "block3_conv4", "block4_conv4", "block
 # Of 64, 128, 256, 512, 512 the twentieth part, rounded.
 MICRO = dict(zip(("block1", "block2", "block3", "block4", "block5"), (3, 6, 13, 26, 26), strict=True))
 BEFORE_AND_AFTER = [name for conv in CONVOLUTIONS for name in (conv, f"{conv}_act")]
-
-
-def images(*shape):
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
 
 
 def leaky(x):

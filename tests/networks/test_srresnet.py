@@ -1,13 +1,13 @@
-"""Generators and discriminators: shapes, the papers' parameter counts, the image skip, precision."""
+"""SRResNet: shapes, parameters of the papers, the image skip, precision."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import images, parameters
 from keras import layers
 
-from msrgan.networks import discriminator, receptive_radius, rrdbnet, srcnn, srresnet
-from msrgan.networks.discriminator import REALTIME_STAGES
+from msrgan.networks import discriminator, srresnet
 from msrgan.networks.phases import Bicubic, DepthToSpace
 
 MSRGAN = {"kernel": 3, "use_bias": False, "stem_activation": "leaky_relu"}
@@ -18,15 +18,6 @@ REALTIME = {
     "output_activation": "tanh",
 }
 TINY = {"filters": 4, "blocks": 1}
-
-
-def images(*shape, seed=0):
-    return np.random.default_rng(seed).uniform(-1, 1, shape).astype("float32")
-
-
-def parameters(model):
-    """Return (trainable, all) counts."""
-    return sum(w.value.shape.num_elements() for w in model.trainable_weights), model.count_params()
 
 
 def test_parameters_of_srgan():
@@ -66,81 +57,6 @@ def test_parameters_of_realtime_srgan():
     tail = 9 * 64 * 256 + 256 + 9 * 256 * 256 + 256 + 81 * 256 * 3 + 3
     model = srresnet(widths=(256, 256), image_skip="none", **REALTIME)
     assert parameters(model) == (stem + body + tail, stem + body + tail + 2 * 64)
-
-
-def test_parameters_of_the_discriminator():
-    # Figure 4: k3 n64s1 ... n512s2, dense 1024, dense 1; a 96 x 96 patch ends at 6 x 6.
-    pairs = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512), (512, 512)]
-    kernels = sum(9 * a * b for a, b in pairs)
-    dense = 6 * 6 * 512 * 1024 + 1024 + 1024 + 1
-    norms = sum(b for _, b in pairs[1:])
-    assert parameters(discriminator()) == (kernels + 64 + 2 * norms + dense, kernels + 64 + 4 * norms + dense)
-    assert parameters(discriminator(batch_norm=False, use_bias=False)) == (kernels + dense,) * 2
-    assert parameters(discriminator(head="gap", batch_norm=False, use_bias=False))[0] == kernels + 512 + 1
-
-
-def test_parameters_of_the_realtime_discriminator():
-    # 64/1, 64/2, 64/1, 128/2, 128/1, 256/2, 256/1, 512/2, 512/1, a norm after each activation but the last, one logit.
-    widths = [3, 64, 64, 64, 128, 128, 256, 256, 512, 512]
-    convolutions = sum(9 * a * b + b for a, b in zip(widths, widths[1:], strict=False))
-    model = discriminator(batch_norm="after", head="gap", stages=REALTIME_STAGES)
-    norms = 2 * sum(widths[1:-1])
-    assert parameters(model) == (convolutions + norms + 513, convolutions + 2 * norms + 513)
-    names = [layer.name for layer in model.layers[1:4]]
-    assert names == ["conv1", "conv1_act", "conv1_bn"]
-
-
-def test_parameters_of_rrdbnet():
-    # ESRGAN x4 of three channels: 16,697,987 (RRDB_PSNR_x4 of the authors' model zoo).
-    dense = sum(9 * (64 + 32 * i) * 32 + 32 for i in range(4)) + 9 * (64 + 4 * 32) * 64 + 64
-    conv = 9 * 64 * 64 + 64
-    count = (27 * 64 + 64) + 23 * 3 * dense + conv + 2 * conv + conv + (9 * 64 * 3 + 3)
-    assert count == 16_697_987
-    assert parameters(rrdbnet(image_skip="none")) == (count, count)
-    assert parameters(rrdbnet(scale=2)) == (count - conv,) * 2
-
-
-def test_parameters_of_srcnn():
-    # Section 4.1 of arXiv 1501.00092: 8,032 weights for n1 = 64, n2 = 32, 9-1-5, one channel; and the biases.
-    assert parameters(srcnn(channels=1, image_skip="none")) == (8_032 + 64 + 32 + 1,) * 2
-    assert receptive_radius(srcnn()) == 2 + 2  # 4 + 2 pixels at full resolution, two of the bicubic kernel
-
-
-def test_rrdb_scales_its_residuals():
-    model = rrdbnet(filters=4, blocks=1, image_skip="none")
-    run = {layer.name: layer for layer in model.layers}
-    for weight in model.weights:
-        weight.assign(images(*weight.shape, seed=weight.shape.rank) / 2)
-    x = stem = run["stem_conv"](images(1, 5, 6, 3))
-    for dense in ("block1_dense1", "block1_dense2", "block1_dense3"):
-        maps = [x]
-        for i in range(1, 5):
-            y = run[f"{dense}_conv{i}"](np.concatenate(maps, axis=-1))
-            maps.append(np.where(y > 0, y, 0.2 * y))
-        x = x + 0.2 * run[f"{dense}_conv5"](np.concatenate(maps, axis=-1))
-    body = keras.Model(model.input, run["block1_add"].output)
-    np.testing.assert_allclose(body(images(1, 5, 6, 3)), stem + 0.2 * (x), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("build", [rrdbnet, srcnn])
-@pytest.mark.parametrize("scale", [2, 4, 8])
-def test_other_generators_start_close_to_bicubic(build, scale):
-    keras.utils.set_random_seed(0)
-    sizes = {"filters": 8, "blocks": 2} if build is rrdbnet else {}
-    lr = images(2, 7, 6, 2)
-    start = build(channels=2, scale=scale, **sizes)(lr) - Bicubic(scale)(lr)
-    assert start.shape == (2, 7 * scale, 6 * scale, 2)
-    assert 0 < np.sqrt(np.mean(start**2)) < 0.05
-    plain = build(channels=2, scale=scale, image_skip="none", **sizes)
-    assert np.sqrt(np.mean((plain(lr) - Bicubic(scale)(lr)) ** 2)) > 0.1
-
-
-@pytest.mark.parametrize("build", [rrdbnet, srcnn])
-def test_other_generators_name_wrong_arguments(build):
-    with pytest.raises(ValueError, match="scale must be one of"):
-        build(scale=3)
-    with pytest.raises(ValueError, match="image_skip must be one of"):
-        build(image_skip="nearest")
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
@@ -250,14 +166,6 @@ def test_networks_survive_saving(tmp_path):
     np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "generator.keras")(x), model(x))
 
 
-def test_heads_of_the_discriminator():
-    x = images(2, 24, 40, 3)
-    assert discriminator(head="gap", filters=4)(x).shape == (2, 1)
-    assert discriminator(patch=40, filters=4)(images(2, 40, 40, 3)).shape == (2, 1)
-    names = [layer.name for layer in discriminator(filters=4).layers]
-    assert "conv1_bn" not in names and "conv2_bn" in names
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -274,10 +182,3 @@ def test_heads_of_the_discriminator():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         srresnet(**TINY, **arguments)
-
-
-def test_unknown_head_is_named():
-    with pytest.raises(ValueError, match="head must be one of .*. Received: 'mean'"):
-        discriminator(head="mean")
-    with pytest.raises(ValueError, match="batch_norm must be one of .*. Received: 'before'"):
-        discriminator(batch_norm="before")

@@ -62,10 +62,6 @@ def whole(name):
     return variant.generator(channels=3, scale=4, grid="centre", **variant.sizes)
 
 
-def number(cell):
-    return float(cell) if cell else None
-
-
 def pairs(cell):
     return [tuple(map(float, pair.split(":"))) for pair in cell.split()]
 
@@ -106,50 +102,39 @@ LOSSES = {  # words of the table -> (generator's, discriminator's at a step)
 }
 
 
-def check_setting(key, convert):
-    def check(name, cell):
-        assert made(name)[0][key] == convert(cell)
-
-    return check
+# Each comparison takes the name of a variant and its cell in the table, and returns (what is so, what is published).
 
 
-def check_pixel(name, cell):
+def compare_pixel(name, cell):
     training, model, _ = made(name)
-    assert training["pixel_loss"] == cell
-    assert float(model.objective.pixel(HR, SR)) == pytest.approx(MEASURED[cell])
+    measured = float(model.objective.pixel(HR, SR))
+    return (training["pixel_loss"], measured), (cell, pytest.approx(MEASURED[cell]))
 
 
-def check_content(name, cell):
+def compare_content(name, cell):
     training, model, _ = made(name)
-    assert training["content_loss"] == (cell or None)
-    if cell:
-        assert float(model.objective.content(HR, SR)) == pytest.approx(MEASURED_CONTENT[cell])
-    else:
-        assert model.objective.content is None
+    content = model.objective.content
+    measured = content and float(content(HR, SR))
+    return (training["content_loss"], measured), (cell, pytest.approx(MEASURED_CONTENT[cell])) if cell else (None, None)
 
 
-def check_weight(key):
-    def check(name, cell):
+def compare_weight(key):
+    def compare(name, cell):
         training, model, _ = made(name)
-        assert training[key] == number(cell)
         if cell:
-            assert getattr(model.objective, key) == float(cell)
-        else:
-            assert model.discriminator is None
+            return (training[key], getattr(model.objective, key)), (float(cell), float(cell))
+        return (training[key], model.discriminator), (None, None)
 
-    return check
+    return compare
 
 
-def check_adversarial(name, cell):
-    model = made(name)[1]
+def compare_adversarial(name, cell):
+    model, variant = made(name)[1], VARIANTS[name]
     if not cell:
-        assert (VARIANTS[name].adversarial, VARIANTS[name].discriminator, model.discriminator) == (None, None, None)
-        return
-    for step in LABELS:
-        expected = LOSSES[cell](step)
-        adversarial = model.objective.adversarial
-        assert float(adversarial.generator(REAL, FAKE, step=np.int64(step))) == pytest.approx(expected[0], rel=1e-5)
-        assert float(adversarial.discriminator(REAL, FAKE, step=np.int64(step))) == pytest.approx(expected[1], rel=1e-5)
+        return (variant.adversarial, variant.discriminator, model.discriminator), (None, None, None)
+    adversarial = model.objective.adversarial
+    actual = [[float(loss(REAL, FAKE, step=np.int64(step))) for loss in adversarial] for step in LABELS]
+    return actual, [[pytest.approx(value, rel=1e-5) for value in LOSSES[cell](step)] for step in LABELS]
 
 
 def rate(optimizer, step):
@@ -162,39 +147,37 @@ def rate(optimizer, step):
         optimizer.iterations.assign(before)
 
 
-def check_learning_rate(name, cell):
+def compare_learning_rate(name, cell):
     training, model, _ = made(name)
-    assert training["learning_rate"] == float(cell)
-    assert rate(model.generator_optimizer, PRETRAINING) == pytest.approx(float(cell), rel=1e-6)
-    if model.discriminator:
-        assert training["discriminator_learning_rate"] is None
-        assert rate(model.discriminator_optimizer, 0) == pytest.approx(float(cell), rel=1e-6)
+    published = pytest.approx(float(cell), rel=1e-6)
+    rates = [training["learning_rate"], rate(model.generator_optimizer, PRETRAINING)]
+    if not model.discriminator:
+        return rates, [float(cell), published]
+    own = training["discriminator_learning_rate"]
+    return [*rates, own, rate(model.discriminator_optimizer, 0)], [float(cell), published, None, published]
 
 
-def check_pretraining_rate(name, cell):
+def compare_pretraining_rate(name, cell):
     training, model, _ = made(name)
-    assert training["pretrain_learning_rate"] == float(cell)
-    for step in (0, PRETRAINING - 1):
-        assert rate(model.generator_optimizer, step) == pytest.approx(float(cell), rel=1e-6)
+    rates = [rate(model.generator_optimizer, step) for step in (0, PRETRAINING - 1)]
+    return [training["pretrain_learning_rate"], *rates], [float(cell), *[pytest.approx(float(cell), rel=1e-6)] * 2]
 
 
-def check_decay(name, cell):
-    assert [tuple(pair) for pair in made(name)[0]["decay"]] == pairs(cell)
+def compare_decay(name, cell):
+    return [tuple(pair) for pair in made(name)[0]["decay"]], pairs(cell)
 
 
-def check_beta_2(name, cell):
+def compare_beta_2(name, cell):
     training, model, _ = made(name)
-    assert training["adam_beta_2"] == float(cell)
-    for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
-        assert optimizer is None or optimizer.beta_2 == float(cell)
-    assert (model.discriminator_optimizer is None) == (name == "srcnn")
+    betas = [o.beta_2 for o in (model.generator_optimizer, model.discriminator_optimizer) if o]
+    return [training["adam_beta_2"], *betas], [float(cell)] * (2 if name == "srcnn" else 3)
 
 
-def check_layers(name, cell):
+def compare_layers(name, cell):
+    layers = made(name)[0]["vgg_layers"]
     if cell == "last activation of each group":
-        assert tuple(made(name)[0]["vgg_layers"]) == LAST_OF_EACH_GROUP
-    else:
-        assert made(name)[0]["vgg_layers"] == ((cell,) if cell else None)
+        return tuple(layers), LAST_OF_EACH_GROUP
+    return layers, ((cell,) if cell else None)
 
 
 def blocks(network):
@@ -202,70 +185,80 @@ def blocks(network):
     return sum(bool(re.fullmatch(r"block\d+_add", layer.name)) for layer in network.layers)
 
 
-def check_size(name, cell):
+def compare_size(name, cell):
     network, sizes = whole(name), VARIANTS[name].sizes
     if not cell:
-        assert not {"filters", "blocks"} & set(sizes)
-        assert blocks(network) == 0
-        return
+        return ({"filters", "blocks"} & set(sizes), blocks(network)), (set(), 0)
     filters, count = map(int, cell.split(","))
-    assert (sizes["filters"], sizes["blocks"]) == (filters, count)
-    assert network.get_layer("stem_conv").filters == network.get_layer("body_conv").filters == filters
-    assert blocks(network) == count
+    convolutions = [network.get_layer(layer).filters for layer in ("stem_conv", "body_conv")]
+    actual = sizes["filters"], sizes["blocks"], convolutions, blocks(network)
+    return actual, (filters, count, [filters, filters], count)
 
 
-def check_upsampling(name, cell):
+def compare_upsampling(name, cell):
     network, sizes = whole(name), VARIANTS[name].sizes
-    assert sizes.get("upsample", "absent") == ("absent" if "(" in cell else cell)
-    enlarging = [layer for layer in network.layers if re.fullmatch(r"upsample\d_conv", layer.name)]
+    option = sizes.get("upsample", "absent"), "absent" if "(" in cell else cell
+    enlarging = [type(layer) for layer in network.layers if re.fullmatch(r"upsample\d_conv", layer.name)]
     if cell == "(bicubic first)":
-        assert (enlarging, network.layers[1].__class__) == ([], Bicubic)
-        assert network.get_layer("conv1").input is network.layers[1].output
-        return
+        first, conv1 = network.layers[1], network.get_layer("conv1")
+        return (option[0], enlarging, type(first), conv1.input is first.output), (option[1], [], Bicubic, True)
     kinds = {"subpixel": keras.layers.Conv2D, "resize": NearestConv2D, "(resize)": NearestConv2D}
-    assert [type(layer) for layer in enlarging] == 2 * [kinds[cell]]
-    assert sum(isinstance(layer, DepthToSpace) for layer in network.layers) == 2
+    shuffles = sum(isinstance(layer, DepthToSpace) for layer in network.layers)
+    return (option[0], enlarging, shuffles), (option[1], 2 * [kinds[cell]], 2)
 
 
-def check_batch_norm(name, cell):
+def compare_batch_norm(name, cell):
     network, sizes = whole(name), VARIANTS[name].sizes
     norms = sum(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
-    assert sizes.get("batch_norm", "") == cell
     # Two a block, and one before the long skip.
-    assert norms == (2 * blocks(network) + 1 if cell == "on" else 0)
+    return (sizes.get("batch_norm", ""), norms), (cell, 2 * blocks(network) + 1 if cell == "on" else 0)
 
 
-def check_parameters(name, cell):
-    assert whole(name).count_params() == int(cell.replace(",", ""))
+def compare_parameters(name, cell):
+    return whole(name).count_params(), int(cell.replace(",", ""))
 
 
-CHECKS = {
-    "`--alpha` pixel": check_weight("alpha"),
-    "`--beta` content": check_weight("beta"),
-    "`--gamma` adversarial": check_weight("gamma"),
-    "`--pixel-loss`": check_pixel,
-    "`--content-loss`": check_content,
-    "`--vgg-layers`": check_layers,
-    "adversarial": check_adversarial,
-    "`--learning-rate`": check_learning_rate,
-    "`--decay`": check_decay,
-    "`--pretrain-learning-rate`": check_pretraining_rate,
-    "`--adam-beta-2`": check_beta_2,
-    "`--filters`, `--blocks`": check_size,
-    "`--upsample`": check_upsampling,
-    "`--batch-norm`": check_batch_norm,
-    "parameters, three channels, x4": check_parameters,
+COMPARISONS = {
+    "`--alpha` pixel": compare_weight("alpha"),
+    "`--beta` content": compare_weight("beta"),
+    "`--gamma` adversarial": compare_weight("gamma"),
+    "`--pixel-loss`": compare_pixel,
+    "`--content-loss`": compare_content,
+    "`--vgg-layers`": compare_layers,
+    "adversarial": compare_adversarial,
+    "`--learning-rate`": compare_learning_rate,
+    "`--decay`": compare_decay,
+    "`--pretrain-learning-rate`": compare_pretraining_rate,
+    "`--adam-beta-2`": compare_beta_2,
+    "`--filters`, `--blocks`": compare_size,
+    "`--upsample`": compare_upsampling,
+    "`--batch-norm`": compare_batch_norm,
+    "parameters, three channels, x4": compare_parameters,
 }
 
 
 def test_the_table_tells_of_every_variant():
-    assert list(TABLE) == list(CHECKS)
+    assert list(TABLE) == list(COMPARISONS)
     assert all(list(row) == list(VARIANTS) for row in TABLE.values())
 
 
-@pytest.mark.parametrize(("row", "name"), [(row, name) for row in CHECKS for name in VARIANTS])
+@pytest.mark.parametrize(("row", "name"), [(row, name) for row in COMPARISONS for name in VARIANTS])
 def test_a_published_value_is_what_a_variant_has(row, name):
-    CHECKS[row](name, TABLE[row][name])
+    actual, published = COMPARISONS[row](name, TABLE[row][name])
+    assert actual == published
+
+
+def test_parameters_of_the_default_generators():
+    counts = {name: whole(name).count_params() for name in VARIANTS}
+    conv = 9 * 64 * 64 + 64
+    realtime = (81 * 3 * 64 + 64 + 64) + 16 * (2 * conv + 64) + conv + 2 * conv + (81 * 64 * 3 + 3)
+    assert counts == {
+        "msrgan": 1_334_272 + 31 * 2 * 64,
+        "srgan": 1_548_547 + 33 * 2 * 64,
+        "realtime": realtime,
+        "esrgan": 16_697_987,
+        "srcnn": 81 * 3 * 64 + 64 + 64 * 32 + 32 + 25 * 32 * 3 + 3,
+    }
 
 
 # (step, rate of the generator's optimizer), the last step of each rate and the first of the next: 7 steps of

@@ -1,0 +1,112 @@
+"""Runs that are killed, continued, lengthened, refused, started anew."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT, run_script, table
+
+import msrgan.networks  # noqa: F401  registers the layers
+import train_srgan
+import train_vgg
+from msrgan.training.checkpoints import saved_steps
+
+# Runs a script, and ends it with SIGKILL at the end of a step, between two checkpoints and after an epoch.
+KILLED = """
+import importlib, os, signal, sys
+name, step = sys.argv.pop(1), int(sys.argv.pop(1))
+import keras
+end = keras.callbacks.CallbackList.on_train_batch_end
+def kill(self, batch, logs=None):
+    end(self, batch, logs)
+    if batch == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+keras.callbacks.CallbackList.on_train_batch_end = kill
+importlib.import_module(name).main()
+"""
+VGG = ["--width", 1 / 32, "--image-size", 32, "--batch-size", 2, "--seed", 3, "--epochs", 3, "--checkpoint-every", 3]
+# Batch norm and dropout: everything that has a state of its own.
+STATEFUL = ["--variant", "srgan", "--dropout", 0.3, "--vgg", "none", "--alpha", 1, "--filters", 4, "--blocks", 1]
+STATEFUL += ["--scale", 2, "--patch-size", 16, "--batch-size", 4, "--seed", 3, "--validate-every", 6]
+STATEFUL += ["--pretrain-steps", 9, "--steps", 12, "--checkpoint-every", 6]
+ARGUMENTS = {train_vgg.main: VGG, train_srgan.main: STATEFUL}
+
+
+def weights(path):
+    return keras.saving.load_model(path, compile=False).get_weights()
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.fixture(scope="module")
+def whole(image_folder, tmp_path_factory):
+    """A function of a script's main: the folder of its run that nothing interrupted, made once."""
+    folders = {}
+
+    def get(main):
+        if main not in folders:
+            folders[main] = tmp_path_factory.mktemp("runs") / main.__module__
+            assert "resumed" not in run_script(main, ["--data", image_folder, *ARGUMENTS[main]], folders[main])
+        return folders[main]
+
+    return get
+
+
+@pytest.fixture
+def finished(whole, tmp_path):
+    """A copy of a finished run of stage 2, for a test to go on with."""
+    return shutil.copytree(whole(train_srgan.main), tmp_path / "finished")
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "killed_at", "resumed_at", "epochs", "product"),
+    [
+        # Epochs of 5 steps: the checkpoint is after the fourth of the second epoch, the kill in the third.
+        (train_vgg.main, VGG, 11, 9, ["5", "10", "15"], "vgg.keras"),
+        # The GAN begins at 9: the checkpoint is after the third step of its first epoch, the kill in its second.
+        (train_srgan.main, STATEFUL, 17, 12, ["6", "9", "15", "21"], "generator.keras"),
+    ],
+)
+def test_a_run_killed_in_the_middle_of_an_epoch_ends_like_one_never_killed(
+    main, arguments, killed_at, resumed_at, epochs, product, image_folder, whole, tmp_path
+):
+    arguments = [*map(str, ["--data", image_folder, *arguments])]
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-c", KILLED, main.__module__, str(killed_at), *arguments, "--out", str(killed)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -9, done.stderr[-2000:]
+    assert saved_steps(killed / "checkpoints")[-1] == resumed_at
+    assert [row["step"] for row in table(killed / "history.csv")] == [step for step in epochs if int(step) < killed_at]
+    assert not (killed / product).exists()
+    printed = run_script(main, arguments, killed)
+    assert re.findall(r"resumed at step (\d+)", printed) == [str(resumed_at)]
+    assert same(weights(killed / product), weights(whole(main) / product))
+    assert table(killed / "history.csv") == table(whole(main) / "history.csv")
+    assert [row["step"] for row in table(killed / "history.csv")] == epochs
+
+
+def test_a_finished_run_is_continued_by_more_steps(image_folder, finished):
+    arguments = ["--data", image_folder, *STATEFUL]
+    first = weights(finished / "generator.keras")
+    assert "resumed at step 21" in run_script(train_srgan.main, arguments, finished)
+    assert same(first, weights(finished / "generator.keras"))
+    assert "resumed at step 21" in run_script(train_srgan.main, [*arguments, "--steps", 16], finished)
+    assert [row["step"] for row in table(finished / "history.csv")] == ["6", "9", "15", "21", "25"]
+    assert not same(first, weights(finished / "generator.keras"))
+
+
+def test_another_configuration_is_refused_and_no_resume_starts_anew(image_folder, finished, capfd):
+    arguments = ["--data", image_folder, *STATEFUL, "--filters", 8]
+    assert train_srgan.main([*map(str, arguments), "--out", str(finished)]) == 2
+    message = capfd.readouterr().err
+    assert message.count("\n") == 1
+    assert "filters was 4, now 8" in message
+    short = [*arguments, "--pretrain-steps", 2, "--steps", 0]
+    assert "resumed" not in run_script(train_srgan.main, [*short, "--no-resume"], finished)
+    assert [row["step"] for row in table(finished / "history.csv")] == ["2"]
