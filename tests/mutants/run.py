@@ -15,6 +15,8 @@ Only the first counts as noticed. Exits with 1 if more than one fault in twenty 
 
 import argparse
 import ast
+import importlib
+import multiprocessing
 import os
 import re
 import resource
@@ -27,6 +29,8 @@ import tomllib
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = Path(__file__).with_name("faults.toml")
@@ -104,19 +108,38 @@ def try_fault(code: Path, fault: dict[str, str]) -> str:
 
 def run(code: Path, tests: list[str], limit: float | None = None) -> tuple[str, str]:
     """Run tests on a copy of the code; return what came of it, and what pytest printed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    # A session of its own: tests start scripts, which must end with them.
-    with subprocess.Popen(command, cwd=code, env=environment, start_new_session=True, **pipes) as process:
-        try:
-            printed, _ = process.communicate(timeout=limit)
-        except BaseException as error:
+    output = code / "output.txt"
+    process = multiprocessing.get_context("fork").Process(target=_run_pytest, args=(code, tests, output))
+    process.start()
+    try:
+        process.join(limit)
+    finally:
+        ended = process.exitcode is not None
+        if not ended:
             os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                return SLOW, ""
-            raise
-    return judged(process.returncode, printed), printed
+            process.join()
+    printed = output.read_text(errors="replace")
+    return judged(process.exitcode, printed) if ended else SLOW, printed
+
+
+def _run_pytest(code, tests, output):
+    """Be a process of its own, which imports the copy: what it starts ends with it."""
+    os.setsid()
+    with open(output, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(code)
+    os.environ |= {"PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.path.insert(0, str(code))
+    sys.dont_write_bytecode = True
+    sys.exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+
+
+def _import_libraries():
+    """Import what takes long before it is forked: nothing of this project."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    for name in ("tensorflow", "keras", "skimage.metrics", "scipy.stats", "cv2", "tifffile"):
+        importlib.import_module(name)
 
 
 def judged(status: int, printed: str) -> str:
@@ -131,10 +154,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help="try only faults with one of these in name or file")
     parts = parser.parse_args().parts
-    chosen = [
-        fault for fault in faults() if not parts or any(part in f"{fault['name']} {fault['file']}" for part in parts)
-    ]
+    named = {f"{fault['name']} {fault['file']}": fault for fault in faults()}
+    chosen = [fault for name, fault in named.items() if not parts or any(part in name for part in parts)]
     outcomes = {}
+    _import_libraries()
     with tempfile.TemporaryDirectory() as folder:
         code = copy_of_the_code(Path(folder))
         outcome, printed = run(code, sorted({test for fault in chosen for test in tests_of(fault)}))
