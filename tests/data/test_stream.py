@@ -1,7 +1,9 @@
+import itertools
 import tracemalloc
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from msrgan.data import stream
 
@@ -22,3 +24,10 @@ def test_a_large_channel_is_measured_in_little_memory():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 25 * 2**20
+
+
+def test_every_sample_has_a_seed_of_its_own():
+    keys = list(itertools.product((0, 1), (0, 1, 2), (0, 1, 2)))  # seed, pass, image
+    seeds = [tuple(stream.sample_seed(tf.constant(key, tf.int64)).numpy()) for key in keys]
+    assert len(set(seeds)) == len(keys)
+    assert seeds == [tuple(stream.sample_seed(tf.constant(key, tf.int64)).numpy()) for key in keys]
