@@ -5,6 +5,7 @@ import tensorflow as tf
 from conftest import tiny
 
 from msrgan import losses
+from msrgan.training import step
 from msrgan.training.optimizers import adam, learning_rates
 from msrgan.training.step import SRGAN
 from msrgan.training.variants import VARIANTS
@@ -210,3 +211,16 @@ def test_discriminator_learns_to_tell_real_from_fake(variant):
     step = tf.function(model.train_step)
     margins = [float(step(batch)["d_margin"]) for _ in range(40)]
     assert np.mean(margins[-5:]) > 0.5 > abs(margins[0])
+
+
+@pytest.mark.parametrize("variant", ["msrgan", "esrgan"])
+def test_logs_of_two_replicas_sum_up_to_those_of_the_whole_batch(variant, monkeypatch):
+    model, (lr, hr) = build(variant)
+    whole = model.train_step((np.concatenate([lr, lr]), np.concatenate([hr, hr])))
+    # One of two replicas, with half of the batch; the other's logs are the same.
+    monkeypatch.setattr(step, "_share", lambda value: value / 2)
+    model, batch = build(variant)
+    part = model.train_step(batch)
+    assert {name: 2 * float(value) for name, value in part.items()} == pytest.approx(
+        {name: float(value) for name, value in whole.items()}, rel=1e-4
+    )
