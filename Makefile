@@ -1,7 +1,7 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
 # make test-install build a wheel, install it and use it
-# make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=a name, a file, or part of one)
+# make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=of a name or file)
 # make lint   check style
 # make lineage run the five published systems, tiny (long)
 # make bench  compare speeds side by side (long; --torch-python names a Python that has PyTorch)
