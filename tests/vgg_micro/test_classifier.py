@@ -215,3 +215,10 @@ def test_early_stop_trusts_no_validation_before_batch_norm_settled(stop):
     assert not network.stop_training
     load_weights(network, callback.file)
     assert network.get_weights()[0][0, 0] == 4.0
+
+
+def test_an_equal_epoch_is_no_better(stop):
+    _, network, progress = stop
+    epochs(stop, [1.0, 1.0, 1.0])
+    assert network.stop_training
+    assert progress.memory["best_epoch"] == 1
