@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -224,3 +226,11 @@ def test_logs_of_two_replicas_sum_up_to_those_of_the_whole_batch(variant, monkey
         assert {name: 2 * float(value) for name, value in one.items()} == pytest.approx(
             {name: float(value) for name, value in logs.items()}, rel=1e-4
         )
+
+
+def test_the_mean_of_all_replicas_is_no_sum(monkeypatch):
+    # What `tf.distribute.ReplicaContext.all_reduce` gives where another replica has values of mean 9.
+    others = {"MEAN": lambda mean: (mean + 9) / 2, "SUM": lambda mean: mean + 9}
+    context = SimpleNamespace(num_replicas_in_sync=2, all_reduce=lambda operation, mean: others[operation](mean))
+    monkeypatch.setattr(tf.distribute, "get_replica_context", lambda: context)
+    assert float(step._global_mean(tf.constant([1.0, 2.0, 6.0]))) == 6
