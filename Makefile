@@ -2,7 +2,7 @@
 # make test   run the tests
 # make test-long run the long proofs: several workers, several devices
 # make test-install build a wheel, install it and use it
-# make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=name of some)
+# make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=of a name or file)
 # make lint   check style
 # make lineage run the five published systems, tiny (long)
 # make bench  compare speeds side by side (long; --torch-python names a Python that has PyTorch)

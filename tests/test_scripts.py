@@ -1,6 +1,7 @@
 """The two training scripts as commands: what they leave, and what they say of bad input."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import keras
@@ -10,9 +11,11 @@ import tifffile
 from conftest import spots, table
 from PIL import Image
 
-import msrgan
+import msrgan.training.srgan
 import train_srgan
 import train_vgg
+import vgg_micro.training
+from msrgan.data.stream import Part
 from msrgan.degradation import make
 from msrgan.training.variants import TRAINING, VARIANTS
 
@@ -373,3 +376,21 @@ def test_values_out_of_range_are_usage_errors(flag, value, rule, capfd):
         (train_vgg if flag == "--width" else train_srgan).main([flag, value])
     assert stop.value.code == 2
     assert capfd.readouterr().err.endswith(f"argument {flag}: must be {rule}. Received: {value}\n")
+
+
+@pytest.mark.parametrize(("stage", "pairs"), [(msrgan.training.srgan, "sr_pairs"), (vgg_micro.training, "labelled")])
+def test_a_worker_reads_its_part_of_the_stream(stage, pairs, monkeypatch):
+    monkeypatch.setattr(stage, pairs, lambda images, **named: named)
+    settings = SimpleNamespace(
+        seed=5, batch_size=8, patch_size=16, image_size=16, scale=2, crop="grid", normalize="range", degradation="area"
+    )
+    images, context = SimpleNamespace(images=None), SimpleNamespace(num_replicas_in_sync=4)
+    context.num_input_pipelines, context.input_pipeline_id = 2, 1
+    arguments = (settings, images, 3, 7) if pairs == "sr_pairs" else (settings, images, 3, 8, 7)
+    named = stage._batches(*arguments)(context, 10)
+    assert named["seed"] == 5
+    assert named["part"] == Part(start=80, shard=(2, 1), window=7)
+    assert (named["batch_size"], named["channels"]) == (2, 3)
+    if pairs == "sr_pairs":
+        assert (named["patch_size"], named["scale"], named["crop"]) == (16, 2, "grid")
+        assert (named["normalization"].kind, named["degradation"].name) == ("range", "area")

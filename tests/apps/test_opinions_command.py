@@ -41,3 +41,15 @@ def test_as_many_images_as_wanted_are_shown(tmp_path, capsys, monkeypatch):
     assert cli.main(command) == 0
     assert "105 pictures of 21 images" in capsys.readouterr().out
     assert {row["id"] for row in table(tmp_path / "out" / "key.csv")} == {f"{k}" for k in range(21)}
+
+
+def test_the_seed_makes_the_order(tmp_path, monkeypatch):
+    examples = [{"id": f"{k}", "image": spots(k, 16, 1)} for k in range(3)]
+    monkeypatch.setattr("msrgan.apps.cli.opinions.load", lambda arguments: (models.load("nearest"), iter(examples)))
+    orders = []
+    for name, options in (("default", []), ("0", ["--seed", "0"]), ("1", ["--seed", "1"])):
+        out = tmp_path / name
+        assert cli.main(["opinions", str(out), "--model", "nearest", "--data", "x", *options]) == 0
+        orders.append([(row["id"], row["method"]) for row in table(out / "key.csv")])
+    assert orders[0] == orders[1] != orders[2]
+    assert sorted(orders[1]) == sorted(orders[2])

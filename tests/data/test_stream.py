@@ -1,5 +1,6 @@
 """The stream of samples: its order and position; the deviation of a channel."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -57,3 +58,10 @@ def test_a_stream_of_unknown_length_is_counted():
     whole = [int(k) for _, k in stream.stream(unknown, seed=0).take(12).as_numpy_iterator()]
     assert sorted(whole[:6]) == sorted(whole[6:]) == [0, 1, 2, 4, 5, 6]
     assert taken == whole[7:]
+
+
+def test_every_sample_has_a_seed_of_its_own():
+    keys = list(itertools.product((0, 1), (0, 1, 2), (0, 1, 2)))  # seed, pass, image
+    seeds = [tuple(stream.sample_seed(tf.constant(key, tf.int64)).numpy()) for key in keys]
+    assert len(set(seeds)) == len(keys)
+    assert seeds == [tuple(stream.sample_seed(tf.constant(key, tf.int64)).numpy()) for key in keys]

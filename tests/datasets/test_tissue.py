@@ -410,3 +410,9 @@ def test_the_builder_tells_what_it_holds(tmp_path):
     assert builder.builder_config.description == "Tiles of 96x96 pixels, every 96 pixels."
     assert builder.info.description.startswith("Square tiles cut out of large images of tissue")
     assert isinstance(builder.info.features["image"], tfds.features.Image)
+
+
+def test_a_tile_may_end_with_the_image(tmp_path):
+    image = texture(0, 96, 64)
+    places = [(y, x) for y, x, _ in tiles(write(tmp_path / "a.png", image), tile=32, stride=32)]
+    assert places == [(y, x) for y in (0, 32, 64) for x in (0, 32)]

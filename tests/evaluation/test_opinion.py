@@ -278,3 +278,11 @@ def test_sheets_and_forms_fit(made, tmp_path):
     result = opinions(tmp_path)["methods"]
     assert {method: told["mos"] for method, told in result.items()} == worth
     assert list(result) == ["nearest", "bicubic", "lanczos", "model", "original"]
+
+
+def test_a_picture_counts_once_whoever_left_it_out(key):
+    # Pictures 1 and 3 are of method a: ben scores the second alone.
+    fill(key / "form_anna.csv", [("1.png", 1), ("3.png", 4)])
+    fill(key / "form_ben.csv", [("3.png", 2)])
+    method = opinions(key)["methods"]["a"]
+    assert (method["mos"], method["scores"]) == ((1 + (4 + 2) / 2) / 2, 3)

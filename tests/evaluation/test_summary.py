@@ -58,3 +58,7 @@ def test_objects_of_label_maps_and_of_hr_images_are_not_averaged():
     assert alone["segmentation"]["references"] == {"mask": 0, "hr": 1}
     assert alone["f1"]["model"]["mean"] == 0.2 and "hr" not in alone["f1"]
     assert alone["dice_gain"]["mean"] == pytest.approx(-0.1)
+
+
+def test_a_model_that_equals_bicubic_is_not_better():
+    assert summarize([row("a", "g", 20, 20), row("b", "h", 21, 20)], None)["better_than_bicubic"] == 0.5

@@ -1,4 +1,6 @@
 import contextlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,34 @@ def test_a_folder_into_which_nothing_was_written_is_gone(tmp_path):
     assert (deep / "half.txt").exists()
     with pytest.raises(OSError, match="half.txt"), writable_folder(deep / "half.txt" / "c"):
         pass
+
+
+def test_an_old_folder_stays_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    with atomic_folder(folder) as temporary:
+        (temporary / "old").touch()
+    rename = Path.rename
+
+    def refuse(path, target):
+        if (path / "new").exists():
+            raise OSError("refused")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="refused"), atomic_folder(folder) as temporary:
+        (temporary / "new").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in folder.iterdir()] == ["old"]
+
+
+def test_what_is_written_is_as_open_to_others_as_any_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic(tmp_path / "a.txt"):
+            pass
+        with atomic_folder(tmp_path / "model"):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "model").stat().st_mode & 0o777 == 0o750

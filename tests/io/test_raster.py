@@ -117,6 +117,7 @@ def test_wide_integers_become_uint16_where_they_fit(tmp_path, dtype):
     [
         (np.array([[1, -3]], np.int16), "do not fit 16 bits"),
         (np.array([[1, 70000]], np.uint32), "do not fit 16 bits"),
+        (np.array([[1, 65536]], np.int32), "from 1 to 65536 do not fit 16 bits"),
         (np.array([[1, np.nan]], np.float32), "must be finite. Received: 1 NaN"),
         (np.array([[np.inf, np.nan]], np.float64), "must be finite. Received: 2 NaN"),
     ],

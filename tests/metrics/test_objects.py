@@ -144,3 +144,9 @@ def test_nuclei_are_found(real_data):
     assert len(agreements) > 50
     assert np.mean([scored["dice"] for scored in agreements]) > 0.88
     assert np.mean([scored["f1"] for scored in agreements]) > 0.82
+
+
+def test_exactly_half_is_a_match():
+    reference, labels = np.zeros((1, 4), int), np.zeros((1, 4), int)
+    reference[0, :2] = labels[0, :1] = 1  # 1 of 2
+    assert agreement(labels, reference)["f1"] == agreement(reference, labels)["f1"] == 1

@@ -91,3 +91,15 @@ def test_they_take_any_scale_and_number_of_channels():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         models.interpolation(*arguments)
+
+
+@pytest.mark.parametrize("grid", ["centre", "corner"])
+@pytest.mark.parametrize("name", METHODS)
+def test_tiles_without_room_to_spare_leave_no_seams(name, grid):
+    # Sides of which the tiles are whole parts: beside the overlap they share nothing.
+    model = models.interpolation(name, 4, grid)
+    side = 5 * 3 + 2 * model.radius
+    image = images(side, side, 1)
+    whole = upscaling.upscale(model, image)
+    np.testing.assert_allclose(upscaling.upscale(model, image, tile=5), whole, atol=1e-6)
+    np.testing.assert_allclose(whole, model(image[None])[0], atol=1e-5)

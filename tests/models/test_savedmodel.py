@@ -480,3 +480,11 @@ def test_a_full_disk_is_one_line_and_leaves_no_model(small_disk):
         models.export(generator, small_disk / "model")
     assert "\n" not in str(error.value)
     assert list(small_disk.iterdir()) == []
+
+
+def test_dropout_is_off_in_an_exported_model(tmp_path):
+    generator = trained(scale=2, dropout=0.5)
+    models.export(generator, tmp_path / "model")
+    batch = random_image((2, 9, 7, 1))
+    expected = (generator(batch * 2 - 1, training=False).numpy() + 1) / 2
+    np.testing.assert_allclose(models.load(tmp_path / "model")(batch), expected, atol=1e-5)

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from msrgan.networks import fold_batch_norm, receptive_radius, srresnet
+from msrgan.networks.phases import Bicubic
 from vgg_micro.network import vgg19_micro
 
 
@@ -177,3 +178,19 @@ def test_layer_of_unknown_reach_is_named():
     model = keras.Model(image, layers.AveragePooling2D(2, name="pool")(image))
     with pytest.raises(ValueError, match="how far every layer looks. Received: 'pool', a AveragePooling2D"):
         receptive_radius(model)
+
+
+@pytest.mark.parametrize("kernels", [(3, 9), (9, 3)])
+def test_the_longest_path_counts(kernels):
+    image = keras.Input((None, None, 1))
+    stem = layers.Conv2D(1, 3, padding="same")(image)
+    paths = [layers.Conv2D(1, kernel, padding="same")(stem) for kernel in kernels]
+    assert receptive_radius(keras.Model(image, layers.Add()(paths))) == 1 + 4
+    assert receptive_radius(keras.Model(image, layers.Add()([stem, paths[kernels.index(9)]]))) == 1 + 4
+
+
+def test_radius_of_bicubic_enlargement():
+    image = keras.Input((None, None, 1))
+    x = Bicubic(4)(image)
+    assert receptive_radius(keras.Model(image, x)) == 2
+    assert receptive_radius(keras.Model(image, layers.Conv2D(1, 11, padding="same")(x))) == 2 + 2

@@ -136,3 +136,10 @@ def test_the_commit_of_the_source_is_recorded(tmp_path):
         recorded = json.loads((tmp_path / "config.json").read_text())["git_commit"]
     head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     assert recorded == head.stdout.strip()
+
+
+def test_history_keeps_the_epoch_that_ends_at_the_checkpoint(tmp_path):
+    with Run(tmp_path, **ARGUMENTS) as run:
+        for epoch in (1, 2, 3):
+            run.history(4 * epoch - 4).on_epoch_end(epoch, {"step": 4.0 * epoch})
+        assert [row["step"] for row in run.history(8).rows] == ["4", "8"]

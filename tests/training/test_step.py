@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import tensorflow as tf
 from conftest import tiny
 
 from msrgan import losses
+from msrgan.training import step
 from msrgan.training.optimizers import adam
 from msrgan.training.step import SRGAN
 from msrgan.training.variants import VARIANTS
@@ -200,3 +203,23 @@ def test_discriminator_learns_to_tell_real_from_fake(variant):
     step = tf.function(model.train_step)
     margins = [float(step(batch)["d_margin"]) for _ in range(40)]
     assert np.mean(margins[-5:]) > 0.5 > abs(margins[0])
+
+
+def test_logs_of_two_replicas_sum_up_to_those_of_the_whole_batch(monkeypatch):
+    (whole, (lr, hr)), (part, batch) = build("msrgan", rate=0.0), build("msrgan", rate=0.0)
+    twice = np.concatenate([lr, lr]), np.concatenate([hr, hr])
+    expected = whole.pretrain_step(twice), whole.train_step(twice)
+    # One of two replicas, with half of the batch; the other's logs are the same.
+    monkeypatch.setattr(step, "_share", lambda value: value / 2)
+    for logs, one in zip(expected, (part.pretrain_step(batch), part.train_step(batch)), strict=True):
+        assert {name: 2 * float(value) for name, value in one.items()} == pytest.approx(
+            {name: float(value) for name, value in logs.items()}, rel=1e-4
+        )
+
+
+def test_the_mean_of_all_replicas_is_no_sum(monkeypatch):
+    # What `tf.distribute.ReplicaContext.all_reduce` gives where another replica has values of mean 9.
+    others = {"MEAN": lambda mean: (mean + 9) / 2, "SUM": lambda mean: mean + 9}
+    context = SimpleNamespace(num_replicas_in_sync=2, all_reduce=lambda operation, mean: others[operation](mean))
+    monkeypatch.setattr(tf.distribute, "get_replica_context", lambda: context)
+    assert float(step._global_mean(tf.constant([1.0, 2.0, 6.0]))) == 6

@@ -210,3 +210,10 @@ def test_a_step_drops_out_and_a_call_does_not():
     assert loss == pytest.approx(expected, abs=0.1)
     assert expected > np.log(2) + 0.2
     np.testing.assert_array_equal(model(x), x)
+
+
+def test_an_equal_epoch_is_no_better(stop):
+    _, network, progress = stop
+    epochs(stop, [1.0, 1.0, 1.0])
+    assert network.stop_training
+    assert progress.memory["best_epoch"] == 1
