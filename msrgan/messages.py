@@ -91,6 +91,8 @@ def command(
         except (ValueError, OSError) as error:
             return report(name, error, 2, options)
         except Exception as error:
+            if _is_interrupted(error):
+                return 130
             reason = _tensorflow_reason(error)
             if reason is None:
                 raise
@@ -123,6 +125,13 @@ def report(name: str, error: object, code: int, options: Mapping[str, str] | Non
     text = with_options(" ".join(str(error).split()), options or {})
     _print(f"{name}: error: {text}", "stderr")
     return code
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Tell whether an error came of a Ctrl-C: a second one breaks what clears up after the first."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _tensorflow_reason(error: Exception) -> str | None:

@@ -75,6 +75,16 @@ def test_sigterm_ends_a_command_like_ctrl_c():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_an_error_of_clearing_up_after_ctrl_c_is_no_bug():
+    def body():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("release unlocked lock")
+
+    assert messages.command(body) == 130
+
+
 def test_a_closed_pipe_does_not_end_the_work(tmp_path):
     program = (
         "import sys; from msrgan import messages\n"

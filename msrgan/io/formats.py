@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from msrgan.io import capacity, encode, npy, raster, tiff, tiff_writing
+from msrgan.io import capacity, encode, integrity, npy, raster, tiff, tiff_writing
 from msrgan.io.image import Band, Image
 from msrgan.io.outputs import FORMATS, SUFFIXES, suffix_of, written_format
 from msrgan.io.source import UnreadableImageError
@@ -15,6 +15,7 @@ __all__ = ["FORMATS", "format_of", "read", "write"]
 
 _MAGIC = {
     **dict.fromkeys(tiff.MAGIC, "tiff"),
+    **dict.fromkeys((integrity.PNG, integrity.JPEG, integrity.BMP, integrity.WEBP, integrity.GIF), "raster"),
     npy.MAGIC: "npy",
     b"ZISRAWFILE": "czi",
     b"\xda\xce\xbe\n": "nd2",

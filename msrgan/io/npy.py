@@ -35,9 +35,12 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
     told = None if axes is None else _axes.check(axes)
     check_level(level, 1, path)
     try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise ValueError("damaged, or not an array of NumPy")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
-            raise ValueError(f"pixels are integers or floats. Received: {getattr(array, 'dtype', 'several arrays')}")
+        if array.dtype.kind not in "buif":
+            raise ValueError(f"pixels are integers or floats. Received: {array.dtype}")
     except Exception as error:  # np.load raises anything from EOFError to SyntaxError on damaged headers
         raise UnreadableImageError(f"{path}: cannot be read as an image ({reason(error)})") from error
     letters = _letters(array.shape, told, path)

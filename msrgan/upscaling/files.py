@@ -30,7 +30,7 @@ class Choices:
     """What is chosen for all files.
 
     Attributes:
-        axes, level, max_pixels: see `formats.read`; `max_pixels` of None is what the memory and the disk hold.
+        axes, level, max_pixels: see `formats.read`.
         channels: see `selection.select_channels`.
         format, compression: see `formats.write`.
         name: of the model, for the provenance.
@@ -116,8 +116,7 @@ def upscale_file(
         ValueError: the file, the model and the choices do not fit each other, or there is no room for the result.
         OSError: a file cannot be read or written.
     """
-    most = choices.max_pixels or capacity.free_disk(target) // model.scale**2
-    with formats.read(source, axes=choices.axes, level=choices.level, max_pixels=most) as image:
+    with formats.read(source, axes=choices.axes, level=choices.level, max_pixels=choices.max_pixels) as image:
         if choices.channels is not None:
             image = select_channels(image, choices.channels)
         if choices.format == "imagej":  # knows one order of planes

@@ -1,47 +1,56 @@
 import numpy as np
 import pytest
 
-import msrgan
-from msrgan.io import UnreadableImageError
+from msrgan import io
+from msrgan.io import npy
+
+ARRAY = np.random.default_rng(2).integers(0, 999, (4, 5, 3), dtype=np.uint16)
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype", "told", "axes"),
-    [
-        ((5, 6), np.float32, None, "YX"),
-        ((5, 6), bool, None, "YX"),
-        ((5, 6, 4), np.uint16, "YXC", "CYX"),
-        ((2, 5, 6), np.uint8, "ZYX", "ZYX"),
-        ((6, 2, 5), np.int16, "XCY", "CYX"),
-    ],
-)
-def test_arrays_are_read_with_their_axes(tmp_path, shape, dtype, told, axes):
-    pixels = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
-    np.save(tmp_path / "a.npy", pixels)
-    with msrgan.read(tmp_path / "a.npy", axes=told) as image:
-        assert (image.axes, image.format) == (axes, "npy")
-        assert image.dtype == (np.uint8 if dtype is bool else dtype)
-        stack = np.stack([image.read(index) for index in image.indices()])
-    expected = {"YXC": (2, 0, 1), "XCY": (1, 2, 0)}.get(told, range(len(shape)))
-    values = pixels.transpose(expected).reshape(stack.shape) * (np.uint8(255) if dtype is bool else 1)
-    np.testing.assert_array_equal(stack, values)
+def test_a_plane_needs_no_axes_and_other_arrays_are_told(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, ARRAY[..., 0].astype(">u2"))
+    with npy.read(path) as image:
+        assert (image.axes, image.dtype, image.format) == ("YX", np.uint16, "npy")
+        np.testing.assert_array_equal(image.read((), slice(1, 3)), ARRAY[1:3, :, 0])
+    np.save(path, np.asfortranarray(ARRAY))
+    with pytest.raises(io.UnreadableImageError, match=r"no axes of its own. Received: \(4, 5, 3\) in .*`axes`"):
+        npy.read(path)
+    with pytest.raises(io.UnreadableImageError, match="a letter for each dimension"):
+        npy.read(path, axes="YX")
+    for axes, stack, order in (("YXC", "C", (2, 0, 1)), ("ZYX", "Z", (0, 1, 2)), ("XYT", "T", (2, 1, 0))):
+        with npy.read(path, axes=axes) as image:
+            assert (image.axes, image.extra["axes"]) == (f"{stack}YX", axes)
+            np.testing.assert_array_equal(image.pixels[:, :, :], ARRAY.transpose(order))
 
 
-def test_other_arrays_are_refused(tmp_path):
-    cases = {
-        "stack": (np.zeros((2, 5, 6)), "Say what they are: `axes` with a letter for each"),
-        "text": (np.array([["a"]]), "pixels are integers or floats"),
-        "objects": (np.array([[None]]), "cannot be read as an image"),
-    }
-    for name, (array, message) in cases.items():
-        np.save(tmp_path / f"{name}.npy", array)
-        with pytest.raises(UnreadableImageError, match=message):
-            msrgan.read(tmp_path / f"{name}.npy")
-    np.save(tmp_path / "a.npy", np.zeros((50, 60)))
-    with pytest.raises(UnreadableImageError, match="max_pixels"):
-        msrgan.read(tmp_path / "a.npy", max_pixels=2999)
-    data = (tmp_path / "a.npy").read_bytes()
-    for tenth in range(10):
-        (tmp_path / "cut.npy").write_bytes(data[: len(data) * tenth // 10])
-        with pytest.raises(UnreadableImageError):
-            msrgan.read(tmp_path / "cut.npy")
+def test_axes_of_length_1_are_left_out_and_bits_are_0_and_255(tmp_path):
+    np.save(tmp_path / "a.npy", ARRAY[None, :, :, :1] > 500)
+    with npy.read(tmp_path / "a.npy", axes="ZYXC") as image:
+        assert (image.axes, image.dtype) == ("YX", np.uint8)
+        np.testing.assert_array_equal(image.read(), (ARRAY[..., 0] > 500) * 255)
+
+
+def test_files_that_are_no_pixels_are_an_error(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, ARRAY[..., 0])
+    whole = path.read_bytes()
+    for k in range(10):
+        path.write_bytes(whole[: len(whole) * k // 10])
+        with pytest.raises(io.UnreadableImageError, match=r"a\.npy: cannot be read as an image"):
+            npy.read(path)
+    np.save(path, np.array([[object()]]), allow_pickle=True)
+    with pytest.raises(io.UnreadableImageError, match="cannot be read as an image"):
+        npy.read(path)
+    np.save(path, ARRAY[..., 0] + 1j)
+    with pytest.raises(io.UnreadableImageError, match="integers or floats. Received: complex"):
+        npy.read(path)
+    np.save(path, ARRAY[..., 0])
+    with pytest.raises(io.UnreadableImageError, match=r"at most `max_pixels` pixels, 19. Received: 4 x 5"):
+        npy.read(path, max_pixels=19)
+    with npy.read(path, max_pixels=20) as image:
+        assert image.levels == ((4, 5),)
+    with pytest.raises(ValueError, match="`level` is 0"):
+        npy.read(path, level=1)
+    with pytest.raises(FileNotFoundError):
+        npy.read(tmp_path / "b.npy")

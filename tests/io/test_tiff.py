@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from msrgan import io
+from msrgan.io import tiff
 from msrgan.io.tiff.faults import FAULTS
 
 PLANES = np.random.default_rng(7).integers(0, 65536, (6, 16, 17), dtype=np.uint16)
@@ -318,3 +319,110 @@ def test_pixel_size_of_other_software(tmp_path):
     assert io.open_image(tmp_path / "c.tif").pixel_size is None
     Image.fromarray(plane).save(tmp_path / "c.png")
     assert io.open_image(tmp_path / "c.png").pixel_size is None
+
+
+@pytest.mark.parametrize("axes", ["TZCYX", "CYX", "ZYX", "TYX", "ZCYX"])
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_stacks_keep_their_axes(tmp_path, axes, kind):
+    shape = [{"T": 2, "Z": 4, "C": 3, "Y": 9, "X": 7}[axis] for axis in axes]
+    pixels = np.random.default_rng(1).integers(0, 4096, shape, dtype=np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, photometric="minisblack", metadata={"axes": axes}, **{kind: True})
+    with tiff.read(path) as image:
+        assert (image.axes, image.format, image.source) == (axes, {"ome": "ome-tiff"}.get(kind, kind), path)
+        for index in image.indices():
+            np.testing.assert_array_equal(image.read(index, slice(2, 5), slice(1, 6)), pixels[index][2:5, 1:6])
+
+
+@pytest.mark.parametrize(("order", "axes"), [("zct", "TCZ"), ("ctz", "ZTC"), ("tzc", "CZT"), ("ztc", "CTZ")])
+def test_hyperstacks_of_one_page_in_odd_orders(tmp_path, order, axes):
+    """ImageJ describes stacks over 4 GB by one page, and their planes follow one another."""
+    planes = np.random.default_rng(1).integers(0, 4096, (24, 9, 7), dtype=np.uint16)
+    text = f"ImageJ=1.53t\nimages=24\nchannels=2\nslices=3\nframes=4\nhyperstack=true\norder={order}\n"
+    path = tmp_path / "a.tif"
+    first = encoded(planes[0], photometric="minisblack", description=text, metadata=None, byteorder=">")
+    with tifffile.TiffFile(memory.BytesIO(first)) as file:
+        assert file.pages[0].dataoffsets[0] + planes[0].nbytes == len(first)
+    path.write_bytes(first + planes[1:].astype(">u2").tobytes())
+    sizes = [{"C": 2, "Z": 3, "T": 4}[axis] for axis in axes]
+    with tiff.read(path) as image:
+        assert (image.axes, image.format) == (axes + "YX", "imagej")
+        np.testing.assert_array_equal(image.pixels[(slice(None),) * 5], planes.reshape(*sizes, 9, 7))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(io.UnreadableImageError, match="damaged or truncated"):
+        tiff.read(path)
+
+
+@pytest.mark.parametrize("form", ["subifds", "pages"])
+def test_levels_of_a_pyramid(tmp_path, form):
+    levels = [np.random.default_rng(k).integers(0, 255, (64 >> k, 96 >> k), dtype=np.uint8) for k in range(3)]
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, ome=form == "subifds") as writer:
+        size = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5} if form == "subifds" else None
+        options = {"tile": (16, 16), "compression": "deflate", "photometric": "minisblack"}
+        writer.write(levels[0], **options, metadata=size, **({"subifds": 2} if size else {}))
+        for pixels in levels[1:]:
+            writer.write(pixels, **options, metadata=None, subfiletype=1)
+    for k, pixels in enumerate(levels):
+        with tiff.read(path, level=k) as image:
+            assert image.levels == ((64, 96), (32, 48), (16, 24))
+            np.testing.assert_array_equal(image.read((), slice(3, 14)), pixels[3:14])
+            expected = (0.5 * 2**k, 0.25 * 2**k, None) if form == "subifds" else (None, None, None)
+            assert image.pixel_size == expected
+    for level in (3, -1):
+        with pytest.raises(ValueError, match=rf"`level` is 0 to 2. Received: {level} for .*a\.tif") as caught:
+            tiff.read(path, level=level)
+        assert not isinstance(caught.value, io.UnreadableImageError)
+
+
+def test_a_header_that_claims_more_than_is_welcome_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PLANES[:3], photometric="minisblack", metadata={"axes": "ZYX"})
+    with pytest.raises(io.UnreadableImageError, match=r"at most `max_pixels` pixels, 815. Received: 3 x 16 x 17"):
+        tiff.read(path, max_pixels=815)
+    with tiff.read(path, max_pixels=816) as image:
+        assert image.axes == "ZYX"
+    data = encoded(PLANES[:3], photometric="minisblack", **OME)
+    for old, new in ((b'SizeC="3"', b'SizeC="3000000000000"'), (b'PlaneCount="3"', b'PlaneCount="3000000000000"')):
+        assert old in data
+        with pytest.raises(io.UnreadableImageError, match="damaged or truncated"):
+            tiff.decode(data.replace(old, new), "a.tif")
+
+
+def test_planes_in_other_files_are_not_looked_for(tmp_path):
+    text = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="17" SizeY="16" SizeC="2" SizeZ="1" SizeT="1">'
+        '<TiffData FirstC="0" PlaneCount="1"><UUID FileName="a.ome.tif">urn:uuid:1</UUID></TiffData>'
+        '<TiffData FirstC="1" PlaneCount="1"><UUID FileName="b.ome.tif">urn:uuid:2</UUID></TiffData>'
+        "</Pixels></Image></OME>"
+    )
+    for k, name in enumerate(("a.ome.tif", "b.ome.tif")):
+        own = text.replace('UUID="urn:uuid:1"><Image', f'UUID="urn:uuid:{k + 1}"><Image')
+        tifffile.imwrite(tmp_path / name, PLANES[k], photometric="minisblack", description=own, metadata=None)
+    with pytest.raises(io.UnreadableImageError, match=r"its planes lie in 2 files, such as b\.ome\.tif"):
+        tiff.read(tmp_path / "a.ome.tif")
+
+
+def test_palettes_of_imagej_are_a_matter_of_show(tmp_path):
+    table = np.zeros((3, 256), np.uint16)
+    table[1] = np.arange(256) * 257
+    grey = PLANES[0].astype(np.uint8)
+    path = tmp_path / "a.tif"
+    options = {"photometric": "palette", "colormap": table, "metadata": None}
+    tifffile.imwrite(path, grey, description="ImageJ=1.53t\nmin=3.0\nmax=99.0\n", **options)
+    with tiff.read(path) as image:
+        assert (image.axes, image.format) == ("YX", "imagej")
+        np.testing.assert_array_equal(image.read(), grey)
+        (channel,) = image.channels
+        assert (channel.colour, channel.display) == ((0, 255, 0), (3, 99))
+        np.testing.assert_array_equal(channel.lut, table >> 8)
+    tifffile.imwrite(path, grey, **options)
+    with tiff.read(path) as image:
+        assert image.axes == "YXS"
+        np.testing.assert_array_equal(image.read((), slice(2, 4))[..., 1], grey[2:4])
+    options["colormap"] = np.stack([np.arange(255, -1, -1, dtype=np.uint16) * 257] * 3)
+    tifffile.imwrite(path, grey, **options)
+    with tiff.read(path) as image:
+        assert image.axes == "YX"
+        np.testing.assert_array_equal(image.read(), 255 - grey)
