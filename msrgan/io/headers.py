@@ -47,15 +47,16 @@ def parse(data: bytes) -> Header:
 
 def _png(data: bytes) -> Header:
     width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
-    is_grey = colour in (0, 4)
+    grey = colour in (0, 4)
     if colour == 3:
         place = data.index(b"PLTE")
         (length,) = struct.unpack_from(">I", data, place - 4)
-        is_grey = _is_grey(data[place + 4 : place + 4 + length])
-    return Header("png", height, width, is_grey)
+        grey = is_grey(data[place + 4 : place + 4 + length])
+    return Header("png", height, width, grey)
 
 
-def _is_grey(table: bytes) -> bool:
+def is_grey(table: bytes) -> bool:
+    """Tell whether a palette, red, green and blue of each colour in turn, is of greys only."""
     colours = np.frombuffer(table, np.uint8, len(table) // 3 * 3).reshape(-1, 3)
     return bool((colours == colours[:, :1]).all())
 

@@ -189,7 +189,9 @@ def _decode_opencv(data: bytes) -> np.ndarray:
 def _decode_gif(data: bytes) -> np.ndarray:
     """Return the first image, (H, W) where its palette is of greys, else (H, W, 3)."""
     with GifImagePlugin.GifImageFile(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("L" if image.mode == "L" else "RGB"))
+        image.load()
+        is_grey = image.mode == "L" or headers.is_grey(bytes(image.getpalette("RGB") or ()))
+        return np.asarray(image.convert("L" if is_grey else "RGB"))
 
 
 def _tidy(image: np.ndarray) -> np.ndarray:

@@ -382,17 +382,20 @@ def test_a_header_that_claims_more_than_is_welcome_is_refused(tmp_path):
         tiff.read(path, max_pixels=815)
     with tiff.read(path, max_pixels=816) as image:
         assert image.axes == "ZYX"
-    data = encoded(PLANES[:3], photometric="minisblack", **OME)
-    for old, new in ((b'SizeC="3"', b'SizeC="3000000000000"'), (b'PlaneCount="3"', b'PlaneCount="3000000000000"')):
-        assert old in data
-        with pytest.raises(io.UnreadableImageError, match="damaged or truncated"):
-            tiff.decode(data.replace(old, new), "a.tif")
+    with tifffile.TiffFile(memory.BytesIO(encoded(PLANES[:3], photometric="minisblack", **OME))) as file:
+        text = file.ome_metadata
+    for old, new in (('SizeC="3"', 'SizeC="3000000000000"'), ('PlaneCount="3"', 'PlaneCount="3000000000000"')):
+        assert old in text
+        options = {"photometric": "minisblack", "description": text.replace(old, new).encode()}
+        with pytest.raises(io.UnreadableImageError, match="planes are missing"):
+            tiff.decode(encoded(PLANES[:3], **options), "a.tif")
 
 
 def test_planes_in_other_files_are_not_looked_for(tmp_path):
     text = (
         '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1"><Image ID="Image:0">'
-        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="17" SizeY="16" SizeC="2" SizeZ="1" SizeT="1">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="17" SizeY="16" SizeC="2" '
+        'SizeZ="1" SizeT="1">'
         '<TiffData FirstC="0" PlaneCount="1"><UUID FileName="a.ome.tif">urn:uuid:1</UUID></TiffData>'
         '<TiffData FirstC="1" PlaneCount="1"><UUID FileName="b.ome.tif">urn:uuid:2</UUID></TiffData>'
         "</Pixels></Image></OME>"
