@@ -118,7 +118,7 @@ def test_a_survey_leaves_the_allocator_of_the_process_alone():
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8)])
 def test_the_smallest_image_is_that_of_the_shortest_side(shape):
     images = [np.zeros((20, 30, 1), np.uint8), np.zeros((*shape, 1), np.uint8), np.zeros((10, 10, 1), np.uint8)]
-    known = survey(dataset(images))
+    known = survey(image_dataset(images))
     assert known.smallest == (*shape, "image1")
     check_patch(known, 8)
     with pytest.raises(ValueError, match=f"image1 of {shape[0]}x{shape[1]}. Remove it or use a `patch_size` of 8"):

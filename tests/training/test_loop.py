@@ -216,7 +216,7 @@ def test_an_interrupted_run_whose_checkpoint_fails_still_ends_as_interrupted(tmp
 
 def test_a_short_epoch_reports_the_mean_of_its_own_steps(tmp_path):
     seen, losses = Epochs(), []
-    model, loop = fit(tmp_path)
+    model, loop = fit_line(tmp_path)
     note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: losses.append(logs["loss"]))
     loop.run([seen, note])
     means = [np.mean(losses[first : first + 4]) for first in (0, 4, 8)]  # the last of two steps
