@@ -53,7 +53,7 @@ def changed(source, target, change):
     target.mkdir()
     (target / "saved_model.pb").write_bytes(model.SerializeToString())
     metadata = json.loads((source / card.METADATA).read_text())
-    del metadata["fingerprint"]
+    metadata.pop("fingerprint", None)
     (target / card.METADATA).write_text(json.dumps(metadata))
     return target
 
