@@ -123,14 +123,14 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
     if not trust:
         safety.check(path)
     _check_fingerprint(path)
-    model = Upscaler(_signature(path, metadata["channels"]), metadata)
-    probe(model, path)
     fingerprint = card.fingerprint(path)
     if metadata.setdefault("fingerprint", fingerprint) != fingerprint:
         raise ValueError(
             f"{path} is a damaged model (its files are not those of the fingerprint in {card.METADATA}). "
             "Export it again, or copy its whole folder"
         )
+    model = Upscaler(_signature(path, metadata["channels"]), metadata)
+    probe(model, path)
     return model
 
 
