@@ -35,7 +35,7 @@ def load(
         split: "train", "validation", "test" or "all".
         manual_dir: folder of the raw files of a registered set.
         data_dir: folder of its prepared copy; default `~/tensorflow_datasets`.
-        axes: what the pages of a folder's TIFFs are where they do not say so, as for `io.read`.
+        axes: what the pages of a folder's TIFFs are where they do not say so, as for `io.read_pixels`.
         labels: yield "label"; an error if the set has none.
         chief: whether this process prepares a registered set; others wait for it.
 

@@ -29,7 +29,7 @@ def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = Fa
         folder: images at any depth. Classes, where wanted: the `CC_ID.png` names of the thesis, or one folder a class.
             Label maps: in a folder `labels` or `masks` beside a folder `images`, see `masks`.
         split: "train", "validation", "test" or "all".
-        axes: as for `io.read`.
+        axes: as for `io.read_pixels`.
         labels: yield "label" too.
         seed: of the held-out choice.
 
@@ -69,7 +69,7 @@ def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = Fa
 def reader(paths: Sequence[Path], axes: str | None = None) -> Callable[[tf.Tensor], tf.Tensor]:
     """Make a function for tf.data from the path of one of these images to its pixels (H, W, C).
 
-    The dtype is the widest of all the files'; `axes` as for `io.read`. A file that cannot be read is warned of
+    The dtype is the widest of all the files'; `axes` as for `io.read_pixels`. A file that cannot be read is warned of
     and gives (0, 0, 0).
     """
     dtype = _common_dtype(paths)
@@ -77,7 +77,7 @@ def reader(paths: Sequence[Path], axes: str | None = None) -> Callable[[tf.Tenso
     def read(name):
         path = Path(os.fsdecode(name))
         try:
-            image = io.read(path, axes=axes)
+            image = io.read_pixels(path, axes=axes)
         except (io.UnreadableImageError, FileNotFoundError) as error:
             warn_once(f"skipped {error}")
             return np.zeros((0, 0, 0), dtype)

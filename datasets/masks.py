@@ -48,7 +48,7 @@ def read_map(path: Path, height: int, width: int) -> np.ndarray:
         ValueError: naming the file, if it cannot be read, has several channels (colours tell no number of an object),
             numbers that are not whole or above 65535, or another size.
     """
-    label_map = io.read(path)
+    label_map = io.read_pixels(path)
     if label_map.shape != (height, width, 1):
         size = "x".join(map(str, label_map.shape))
         raise ValueError(f"{path}: a label map has the size of its image, {height}x{width}x1. Received: {size}")

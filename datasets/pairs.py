@@ -51,7 +51,7 @@ def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = Fa
     Args:
         folder: see above.
         split: "train", "validation", "test" or "all".
-        axes: as for `io.read`.
+        axes: as for `io.read_pixels`.
         labels: an error if wanted: pairs have none.
         seed: of the held-out choice.
 

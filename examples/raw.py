@@ -26,14 +26,14 @@ def cyto2017(folder: Path, real: Path):
         return
     for k in range(5 * len(LOCALISATIONS)):
         label = k % len(LOCALISATIONS)
-        io.write(folder / f"{label:02d}_{k}.png", simulate(label, [1, k], size=96).image)
+        io.write_pixels(folder / f"{label:02d}_{k}.png", simulate(label, [1, k], size=96).image)
 
 
 def hpa(folder: Path, real: Path):
     """Write four grey PNG files an id and train.csv: tiles of one Human Protein Atlas field, or simulated fields."""
     names = [real / "hpa_if_fields" / "fields_8bit" / f"57_F11_1_{colour}.png" for colour in COLOURS]
     if all(name.is_file() for name in names):
-        whole = np.dstack([io.read(name)[..., 0] for name in names])
+        whole = np.dstack([io.read_pixels(name)[..., 0] for name in names])
         # Binned by two: the published file is sampled finer than it was seen, and compressed.
         whole = cv2.resize(whole, (864, 864), interpolation=cv2.INTER_AREA)
         fields = [whole[y : y + 216, x : x + 216] for y in range(0, 864, 216) for x in range(0, 864, 216)]
@@ -46,7 +46,7 @@ def hpa(folder: Path, real: Path):
     for k, field in enumerate(fields):
         rows.append({"Id": f"field-{k:02d}", "Target": "21 25" if k % 2 else "25"})  # plasma membrane, cytosol
         for channel, colour in enumerate(COLOURS):
-            io.write(folder / "train" / f"field-{k:02d}_{colour}.png", field[..., channel])
+            io.write_pixels(folder / "train" / f"field-{k:02d}_{colour}.png", field[..., channel])
     with open(folder / "train.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, ["Id", "Target"])
         writer.writeheader()
@@ -69,7 +69,7 @@ def tissue(folder: Path, real: Path):
         for _ in range(400):
             centre, radius = rng.integers(0, 512, 2).tolist(), int(rng.integers(3, 9))
             cv2.circle(slide, centre, radius, (90 + 10 * k, 60, 130), -1, cv2.LINE_AA)
-        io.write(folder / f"slide{k}.png", slide)
+        io.write_pixels(folder / f"slide{k}.png", slide)
 
 
 def oct_(folder: Path, real: Path):
@@ -79,12 +79,12 @@ def oct_(folder: Path, real: Path):
         for path in sorted(source.glob("*.jpeg")):
             kind, patient, _ = path.stem.split("-")
             # All three as sparse as the sparsest, without the white of their margins.
-            scan = cv2.resize(io.read(path)[..., 0], (224, 224), interpolation=cv2.INTER_AREA)[16:208]
+            scan = cv2.resize(io.read_pixels(path)[..., 0], (224, 224), interpolation=cv2.INTER_AREA)[16:208]
             for k, half in enumerate(np.hsplit(scan, 2)):
                 # One patient is held out. The builder wants two, for validation and test: the halves of its scan.
                 split, side = (("val", "a"), ("test", "b"))[k] if kind == "NORMAL" else ("train", "")
                 for j, quarter in enumerate(np.vsplit(half, 2)):
-                    io.write(folder / split / kind / f"{kind}-{patient}{side}-{2 * k + j}.jpeg", quarter)
+                    io.write_pixels(folder / split / kind / f"{kind}-{patient}{side}-{2 * k + j}.jpeg", quarter)
         return
     rng = np.random.default_rng(4)
     rows, columns = np.mgrid[:248, :384]
@@ -95,7 +95,7 @@ def oct_(folder: Path, real: Path):
             layers = np.where((depth > 0) & (depth < 70), 0.3 + 0.3 * np.sin(depth / 4) ** 2 + depth / 200, 0.06)
             scan = np.clip(255 * layers * rng.gamma(4, 1 / 4, layers.shape), 0, 255).astype(np.uint8)
             split = "test" if patient == 3 else "train"
-            io.write(folder / split / kind / f"{kind}-{1000 + patient}-1.jpeg", scan)
+            io.write_pixels(folder / split / kind / f"{kind}-{1000 + patient}-1.jpeg", scan)
 
 
 def brain_tumor(folder: Path, real: Path):
@@ -111,7 +111,7 @@ def brain_tumor(folder: Path, real: Path):
             rows = [row for row in csv.DictReader(file) if (table.parent / row["file"]).is_file()][::3]
         for k, row in enumerate(rows):
             box = [float(row[name]) for name in ("x_center", "y_center", "box_width", "box_height")]
-            slice_ = io.read(table.parent / row["file"])[..., 0].astype(np.int16) * 8
+            slice_ = io.read_pixels(table.parent / row["file"])[..., 0].astype(np.int16) * 8
             _write_mat(folder / f"{row['mat_number']}.mat", slice_, box, int(row["cjdata_label"]), f"{k // 2:06d}")
         return
     rng = np.random.default_rng(5)

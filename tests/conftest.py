@@ -381,8 +381,8 @@ def write_pairs(folder, pairs, suffixes=(".png", ".png")):
     from msrgan import io
 
     for name, (lr, hr) in pairs.items():
-        io.write(folder / "lr" / f"{name}{suffixes[0]}", lr)
-        io.write(folder / "hr" / f"{name}{suffixes[1]}", hr)
+        io.write_pixels(folder / "lr" / f"{name}{suffixes[0]}", lr)
+        io.write_pixels(folder / "hr" / f"{name}{suffixes[1]}", hr)
 
 
 def make_pairs(count=8, scale=2, **arguments):
@@ -395,5 +395,5 @@ def remember_reads(patch, reads):
     """Append the path of every image file that is read to a list."""
     from msrgan import io
 
-    read_file = io.read
-    patch.setattr("msrgan.io.read", lambda path, **named: reads.append(path) or read_file(path, **named))
+    read_file = io.read_pixels
+    patch.setattr("msrgan.io.read_pixels", lambda path, **named: reads.append(path) or read_file(path, **named))

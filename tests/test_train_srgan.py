@@ -12,7 +12,7 @@ from conftest import remember_reads, run_script, spots, table
 import msrgan
 import train_srgan
 from msrgan.evaluation.validation import Validation
-from msrgan.io import content_hash, read
+from msrgan.io import content_hash, read_pixels
 from msrgan.training.step import SRGAN
 
 SCALE = 2
@@ -128,7 +128,7 @@ def test_validation_sees_the_held_out_images_and_the_steps_the_others(stage_2):
 
 def test_the_model_names_the_images_it_was_trained_on(stage_2, two_splits):
     hashes = msrgan.load(stage_2.out).metadata["training_hashes"]
-    images = (read(path) for path in (two_splits / "train").iterdir())
+    images = (read_pixels(path) for path in (two_splits / "train").iterdir())
     assert sorted(hashes) == sorted(content_hash(image)[:16] for image in images)
 
 

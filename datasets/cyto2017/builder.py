@@ -75,7 +75,7 @@ def read(record: Record) -> Iterator[Example]:
         ValueError: naming the file, if it cannot be read, or if channels do not fit each other.
     """
     packed = len(record.paths) == 1
-    image = intensity.to_channels(io.read(record.paths[0]), 3) if packed else atlas.merge(record.paths)
+    image = intensity.to_channels(io.read_pixels(record.paths[0]), 3) if packed else atlas.merge(record.paths)
     if image.shape[:2] != (SIZE, SIZE):
         # OpenCV computes in the image's own type: rounded and saturated, never wrapped.
         image = cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)

@@ -75,7 +75,7 @@ class Oct(Builder):
 def read(record: Record) -> Iterator[Example]:
     """Read a scan, uint8 (H, W, 1); a ValueError naming the file if it is none."""
     (path,) = record.paths
-    image = io.read(path)
+    image = io.read_pixels(path)
     if image.shape[-1] != 1 or image.dtype != np.uint8:
         raise ValueError(f"{path}: a scan is grey, of 8 bits. Received: {image.shape[-1]} channels, {image.dtype}")
     yield record.id, {"id": record.id, "image": image, "label": record.label, "group": record.group}

@@ -48,7 +48,7 @@ def tiles(
     """Cut an image or slide into tiles, row by row from the top left; what is left at the edges is not used.
 
     Args:
-        path: an image that `io.read` reads, or a slide (`SLIDE_SUFFIXES`, or a tiled TIFF).
+        path: an image that `io.read_pixels` reads, or a slide (`SLIDE_SUFFIXES`, or a tiled TIFF).
         tile: side of a tile in pixels.
         stride: from one tile to the next in pixels, along both axes.
         background: leave out a tile with a larger `background_fraction` than this.
@@ -100,7 +100,7 @@ def _image_bands(path, tile, stride, level):
         raise ValueError(f"{path}: {_SLIDES_EXTRA}")
     if level:
         raise ValueError(f"{path}: has only level 0. Received: level={level}")
-    image = io.read(path)
+    image = io.read_pixels(path)
     for top in _tops(path, *image.shape[:2], tile, stride):
         yield top, image[top : top + tile]
 
@@ -138,7 +138,7 @@ def _is_slide(path):
         return True
     try:
         return path.suffix.lower() in _TIFF_SUFFIXES and _is_tiled(path)
-    except Exception:  # damaged: `io.read` says so
+    except Exception:  # damaged: `io.read_pixels` says so
         return False
 
 

@@ -154,7 +154,7 @@ def _write_sheets(folder: Path, shown: Sequence[tuple[str, str, np.ndarray]], se
     names = [f"{number:03}.png" for number in range(1, len(shown) + 1)]
     key = [(name, *shown[i][:2]) for name, i in zip(names, order, strict=True)]
     for name, i in zip(names, order, strict=True):
-        io.write(folder / "pictures" / name, shown[i][2])
+        io.write_pixels(folder / "pictures" / name, shown[i][2])
     _write_table(folder / "form.csv", ("picture", "score"), [(name, "") for name in names])
     _write_table(folder / KEY, ("picture", "id", "method"), key)
 

@@ -16,7 +16,7 @@ from msrgan.evaluation.cases import Case, cases
 from msrgan.evaluation.scores import scores
 from msrgan.evaluation.strips import LABELS, stack, strip
 from msrgan.evaluation.summary import Summary, summarize
-from msrgan.io import content_hash, write
+from msrgan.io import content_hash, write_pixels
 from msrgan.io.atomic import atomic, writable_folder
 from msrgan.messages import versions
 from msrgan.models import Upscaler
@@ -104,7 +104,7 @@ def _write(folder: Path, rows: list[dict[str, Any]], summary: Summary, pictures:
     for row in rows:
         writer.writerow({k: f"{v:.7g}" if isinstance(v, float) else v for k, v in row.items()})
     if pictures:
-        write(folder / "strips.png", stack(pictures, [row["id"] for row in rows[: len(pictures)]]))
+        write_pixels(folder / "strips.png", stack(pictures, [row["id"] for row in rows[: len(pictures)]]))
     with atomic(folder / "scores.csv") as path:
         path.write_text(table.getvalue(), encoding="utf-8")
     with atomic(folder / "summary.json") as path:

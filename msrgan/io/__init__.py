@@ -1,8 +1,12 @@
-"""Images <-> files: an image is a numpy array (H, W, C), uint8, uint16 or float32, colours in the order RGB."""
+"""Images <-> files.
+
+`formats.read` and `formats.write` (`msrgan.read` and `msrgan.write`) take any file and all that it knows, as an
+`image.Image`. Training and evaluation take pixels alone, an array (H, W, C) of uint8, uint16 or float32, colours in the
+order RGB: `read_pixels` and `write_pixels`.
+"""
 
 from msrgan.io.listing import list_images, survey_folder
-from msrgan.io.raster import SUFFIXES, content_hash, decode, open_image, read_pixels, write
-from msrgan.io.raster import read_pixels as read
+from msrgan.io.raster import SUFFIXES, content_hash, decode, open_image, read_pixels, write_pixels
 from msrgan.io.source import Source, UnreadableImageError
 
 __all__ = [
@@ -13,8 +17,7 @@ __all__ = [
     "decode",
     "list_images",
     "open_image",
-    "read",
     "read_pixels",
     "survey_folder",
-    "write",
+    "write_pixels",
 ]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from msrgan.io import capacity, encode, integrity, npy, raster, tiff, tiff_writing
+from msrgan.io import capacity, encode, integrity, npy, raster, tiff
 from msrgan.io.image import Band, Image
 from msrgan.io.outputs import FORMATS, SUFFIXES, suffix_of, written_format
 from msrgan.io.source import UnreadableImageError
@@ -130,7 +130,7 @@ def write(
         from msrgan.io import ngff
 
         ngff.write(path, image, bands, format=format, compression=compression)
-    elif format in tiff_writing.FORMATS:
-        tiff_writing.write(path, image, bands, format=format, compression=compression, pyramid=pyramid)
+    elif format in tiff.FORMATS:
+        tiff.write(path, image, bands, format=format, compression=compression, pyramid=pyramid)
     else:
         encode.write(path, image, bands, format=format)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from msrgan.io.image import Image
-from msrgan.io.tiff_writing import imagej
-from msrgan.io.tiff_writing.writing import TILE
+from msrgan.io.tiff import imagej
+from msrgan.io.tiff.writing import TILE
 
 SUFFIXES = {
     "png": (".png",),

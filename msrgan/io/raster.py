@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import tifffile
 from PIL import GifImagePlugin
 
 from msrgan.io import axes as _axes
@@ -118,7 +119,9 @@ def _decode(data: bytes, name: str | os.PathLike, axes: str | None) -> Source:
     return Source(pixels, image.is_rgb, image.pixel_size.x)
 
 
-def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | None = None, rgb: bool = True) -> None:
+def write_pixels(
+    path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | None = None, rgb: bool = True
+) -> None:
     """Write an image, whole or not at all, in the format of the suffix and the dtype of the array.
 
     Args:
@@ -141,9 +144,22 @@ def write(path: str | os.PathLike, image: np.ndarray, *, pixel_size: float | Non
         raise ValueError(f"{path}: this format holds no {image.dtype} image of shape {image.shape}. Use .tif")
     with atomic(path) as temporary:
         if is_tiff:
-            tiff.encode(temporary, image, pixel_size=pixel_size, rgb=rgb)
+            _encode_tiff(temporary, image, pixel_size=pixel_size, rgb=rgb)
         else:
             temporary.write_bytes(_encode_opencv(path, image))
+
+
+def _encode_tiff(path: Path, image: np.ndarray, *, pixel_size: float | None, rgb: bool) -> None:
+    """Write an image (H, W, C): RGB if it is so and has three channels, else one plane a channel, as ImageJ does."""
+    if rgb and image.shape[2] == 3:
+        size = {} if pixel_size is None else {"resolution": (1e4 / pixel_size,) * 2, "resolutionunit": 3}
+        tifffile.imwrite(path, image, photometric="rgb", metadata=None, **size)
+    else:
+        # ImageJ's dialect keeps channels apart from other planes, and micrometres as micrometres.
+        size = {} if pixel_size is None else {"resolution": (1 / pixel_size,) * 2}
+        metadata = {"axes": "CYX"} | ({} if pixel_size is None else {"unit": "um"})
+        planes = np.moveaxis(image, -1, 0)
+        tifffile.imwrite(path, planes, imagej=True, photometric="minisblack", metadata=metadata, **size)
 
 
 def _encode_opencv(path: Path, image: np.ndarray) -> memoryview:

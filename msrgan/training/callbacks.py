@@ -105,7 +105,7 @@ class Samples(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the picture."""
         if int(logs["step"]) in self.steps:
-            io.write(self.path(int(logs["step"])), self.draw())
+            io.write_pixels(self.path(int(logs["step"])), self.draw())
 
 
 class TensorBoard(keras.callbacks.Callback):

@@ -19,7 +19,7 @@ from msrgan.io.image import Image
 from msrgan.io.listing import text_of
 from msrgan.io.selection import select_channels
 from msrgan.io.targets import Job
-from msrgan.io.tiff_writing import imagej
+from msrgan.io.tiff import imagej
 from msrgan.models import Upscaler
 from msrgan.upscaling import stream
 from msrgan.upscaling.provenance import provenance

@@ -18,7 +18,7 @@ def lines(capsys):
 def test_evaluate(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for i in range(3):
-        io.write(tmp_path / "data" / f"{i}.png", rng.integers(0, 255, (40, 48), dtype=np.uint8))
+        io.write_pixels(tmp_path / "data" / f"{i}.png", rng.integers(0, 255, (40, 48), dtype=np.uint8))
     arguments = [
         "evaluate",
         "--model",
@@ -40,7 +40,7 @@ def test_evaluate(tmp_path, capsys):
 
 def test_evaluate_goes_on_without_an_unreadable_image(tmp_path, capsys):
     for i in range(3):
-        io.write(tmp_path / "data" / f"{i}.tif", np.random.default_rng(i).random((20, 20, 1), np.float32))
+        io.write_pixels(tmp_path / "data" / f"{i}.tif", np.random.default_rng(i).random((20, 20, 1), np.float32))
     Image.fromarray(np.full((20, 20), np.nan, np.float32)).save(tmp_path / "data" / "nan.tif")
     arguments = ["--model", "bicubic", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     assert cli.main(["evaluate", *arguments]) == 0
@@ -50,10 +50,10 @@ def test_evaluate_goes_on_without_an_unreadable_image(tmp_path, capsys):
 
 
 def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypatch):
-    io.write(tmp_path / "data" / "seen.png", np.eye(40, dtype=np.uint8))
-    io.write(tmp_path / "data" / "small.png", np.eye(9, dtype=np.uint8))
+    io.write_pixels(tmp_path / "data" / "seen.png", np.eye(40, dtype=np.uint8))
+    io.write_pixels(tmp_path / "data" / "small.png", np.eye(9, dtype=np.uint8))
     model = msrgan.load("bicubic")
-    model.metadata |= {"training_hashes": [io.content_hash(io.read(tmp_path / "data" / "seen.png"))]}
+    model.metadata |= {"training_hashes": [io.content_hash(io.read_pixels(tmp_path / "data" / "seen.png"))]}
     model.metadata |= {"interrupted": True}
     monkeypatch.setattr("msrgan.models.load", lambda *_, **__: model)
     arguments = ["evaluate", "--model", "x", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
@@ -79,7 +79,7 @@ def test_evaluate_names_training_images_and_bad_ones(tmp_path, capsys, monkeypat
     ],
 )
 def test_evaluate_errors(tmp_path, capsys, options, message):
-    io.write(tmp_path / "data" / "a.png", np.eye(40, dtype=np.uint8))
+    io.write_pixels(tmp_path / "data" / "a.png", np.eye(40, dtype=np.uint8))
     options = [option.replace("DATA", str(tmp_path / "data")) for option in options]
     out = [] if "--out" in options else ["--out", str(tmp_path / "out")]
     assert cli.main(["evaluate", "--model", "bicubic", *options, *out]) == 2

@@ -39,7 +39,7 @@ def test_info_follows_its_options(tmp_path, capsys):
 
 def test_a_bad_file_does_not_stop_the_others(tmp_path, capsys):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n half")
-    io.write(tmp_path / "good.png", np.eye(9, dtype=np.uint8))
+    io.write_pixels(tmp_path / "good.png", np.eye(9, dtype=np.uint8))
     tifffile.imwrite(tmp_path / "pages.tif", np.zeros((3, 8, 9), np.uint8), photometric="minisblack", metadata=None)
     assert cli.main(["info", str(tmp_path)]) == 1
     shown = capsys.readouterr()

@@ -19,7 +19,7 @@ def fill(path, scores):
 
 def test_sheets_are_made_and_forms_read(tmp_path, capsys):
     for k in range(2):
-        io.write(tmp_path / "data" / f"{k}.png", spots(k, 48, 1))
+        io.write_pixels(tmp_path / "data" / f"{k}.png", spots(k, 48, 1))
     sheets_of = ["opinions", str(tmp_path / "sheets"), "--model", "bicubic", "--data", str(tmp_path / "data")]
     assert cli.main([*sheets_of, "--limit", "1"]) == 0
     assert "5 pictures of 1 images in" in capsys.readouterr().out

@@ -23,9 +23,11 @@ from msrgan.upscaling import stream
 def folder(tmp_path):
     """A folder of good files of several kinds."""
     rng = np.random.default_rng(0)
-    io.write(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
-    io.write(tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5)
-    io.write(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
+    io.write_pixels(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
+    io.write_pixels(
+        tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5
+    )
+    io.write_pixels(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
     return tmp_path / "in"
 
 
@@ -38,12 +40,12 @@ def test_a_folder_is_mirrored(folder, tmp_path):
         "plate/c.jpg",
     ]
     for path in images:
-        source = io.read(folder / path.relative_to(tmp_path / "out"))
-        enlarged = io.read(path)
+        source = io.read_pixels(folder / path.relative_to(tmp_path / "out"))
+        enlarged = io.read_pixels(path)
         assert enlarged.dtype == source.dtype
         assert enlarged.shape == (4 * source.shape[0], 4 * source.shape[1], source.shape[2])
     np.testing.assert_array_equal(
-        io.read(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", io.read(folder / "a.png"))
+        io.read_pixels(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", io.read_pixels(folder / "a.png"))
     )
     assert io.open_image(tmp_path / "out" / "plate" / "b.TIF").pixel_size == pytest.approx(0.125)
 
@@ -52,13 +54,15 @@ def test_the_output_is_a_file_or_a_folder(folder, tmp_path):
     for out, written in (("new.tif", "new.tif"), ("new", "new/a.png"), ("new", "new/a.png")):
         arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / out), "--model", "nearest", "--overwrite"]
         assert cli.main(arguments) == 0
-        np.testing.assert_array_equal(io.read(tmp_path / written), io.read(folder / "a.png").repeat(4, 0).repeat(4, 1))
+        np.testing.assert_array_equal(
+            io.read_pixels(tmp_path / written), io.read_pixels(folder / "a.png").repeat(4, 0).repeat(4, 1)
+        )
 
 
 def test_interpolation_has_a_scale(folder, tmp_path):
     arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path), "--model", "bicubic", "--scale", "2"]
     assert cli.main(arguments) == 0
-    assert io.read(tmp_path / "a.png").shape[0] == 2 * io.read(folder / "a.png").shape[0]
+    assert io.read_pixels(tmp_path / "a.png").shape[0] == 2 * io.read_pixels(folder / "a.png").shape[0]
 
 
 def test_a_bad_file_does_not_stop_the_others(folder, tmp_path, capsys):
@@ -187,7 +191,7 @@ def test_files_that_are_no_images_are_told(folder, tmp_path, capsys):
     for name in ("1.csv", "2.csv", "plate/3.txt", ".4.csv"):
         (folder / name).touch()
     (folder / "labels").mkdir()
-    io.write(folder / "labels" / "a.png", np.eye(20, dtype=np.uint8))
+    io.write_pixels(folder / "labels" / "a.png", np.eye(20, dtype=np.uint8))
     assert upscale(folder, tmp_path / "out") == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[-1] == (
@@ -308,7 +312,9 @@ def test_existing_outputs_are_refused_skipped_or_replaced(folder, tmp_path, caps
     assert (out / "a.png").read_bytes() == b"mine"
     assert upscale(folder, out, "--overwrite", "--quiet") == 0
     assert capsys.readouterr() == ("", "")
-    np.testing.assert_array_equal(io.read(out / "a.png"), io.read(folder / "a.png").repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(
+        io.read_pixels(out / "a.png"), io.read_pixels(folder / "a.png").repeat(2, 0).repeat(2, 1)
+    )
 
 
 def test_shards_partition_the_files(folder, tmp_path, capsys):

@@ -34,5 +34,5 @@ def test_displacement_of_a_tiny_field(shape):
 
 def test_displacement_of_real_images(real_data):
     path = io.list_images(real_data / "openslide_he_ki67" / "tiles_512")[0]
-    hr = io.read(path)
+    hr = io.read_pixels(path)
     assert displacement(hr[:, :504], binned(hr[:, 8:], 4)) == pytest.approx((0, -2), abs=0.1)

@@ -30,8 +30,8 @@ def test_sizes_and_channels_are_checked(folder, said):
         f"the LR image is not 1/4 of the HR image: field{k}.png (16x16x1 of 32x32x1)" for k in range(8)
     ]
     said.clear()
-    io.write(folder / "lr" / "field1.png", blocky(0)[:15, :16])
-    io.write(folder / "lr" / "field2.png", np.dstack([blocky(k)[:16, :16] for k in range(3)]))
+    io.write_pixels(folder / "lr" / "field1.png", blocky(0)[:15, :16])
+    io.write_pixels(folder / "lr" / "field2.png", np.dstack([blocky(k)[:16, :16] for k in range(3)]))
     with pytest.raises(ValueError, match="Received: 2 of 8 pairs") as error:
         check_pairs([survey(datasets.load(folder, "all"))], 2)
     assert "\n" not in str(error.value)
@@ -56,7 +56,7 @@ def test_plain_sets_have_no_pairs_to_check(image_folder):
 def test_the_fingerprint_counts_the_lr_images_too(folder):
     first = survey(datasets.load(folder, "all"))
     assert first.nbytes == 8 * 2 * (32 * 32 + 16 * 16)
-    io.write(folder / "lr" / "field1.png", blocky(77)[:16, :16])
+    io.write_pixels(folder / "lr" / "field1.png", blocky(77)[:16, :16])
     second = survey(datasets.load(folder, "all"))
     assert first.hashes == second.hashes
     assert first.fingerprint != second.fingerprint

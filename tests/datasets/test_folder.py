@@ -150,7 +150,7 @@ def test_label_maps_are_yielded_as_stored(tmp_path):
     for k, (name, image) in enumerate(maps.items()):
         write_map(tmp_path / name, label_map(k))
         (tmp_path / image).parent.mkdir(parents=True, exist_ok=True)
-        io.write(tmp_path / image, spots(k, size=12))
+        io.write_pixels(tmp_path / image, spots(k, size=12))
     examples = by_id(tmp_path)
     assert set(examples) == set(maps.values())
     for k, image in enumerate(maps.values()):
@@ -298,7 +298,7 @@ def test_a_folder_may_lie_below_a_name_that_is_no_text(tmp_path):
 def test_pages_without_axes_are_left_out_unless_they_are_told(tmp_path, said):
     pages = np.random.default_rng(0).integers(0, 200, (3, 16, 20), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "pages.tif", pages, metadata=None, photometric="minisblack")
-    io.write(tmp_path / "plain.png", pages.transpose(1, 2, 0))
+    io.write_pixels(tmp_path / "plain.png", pages.transpose(1, 2, 0))
 
     def load_examples(**arguments):
         examples = datasets.load(tmp_path, "all", **arguments).as_numpy_iterator()

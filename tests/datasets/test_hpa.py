@@ -423,7 +423,7 @@ def test_stage_1_on_the_images_of_one_label(raw, prepared, tmp_path):
 
 def test_a_real_field_in_four_levels(real_data):
     folder = real_data / "hpa_if_fields" / "fields_8bit"
-    channels = [io.read(folder / f"57_F11_1_{colour}.png") for colour in COLOURS]
+    channels = [io.read_pixels(folder / f"57_F11_1_{colour}.png") for colour in COLOURS]
     image = atlas.merge(tuple(folder / f"57_F11_1_{colour}.png" for colour in COLOURS))
     red, green, blue, yellow = (c[..., 0].astype(int) for c in channels)
     assert image.shape == (1728, 1728, 4)

@@ -15,7 +15,7 @@ def scan(seed, height=24, width=32):
 
 def write(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
-    io.write(path, image)
+    io.write_pixels(path, image)
 
 
 def read(folder, tmp_path, split="all", name="oct", **arguments):

@@ -63,7 +63,7 @@ def test_capital_folders(tmp_path):
 def test_images_without_a_partner_are_named_and_counted(folder, said):
     (folder / "lr" / "field3.png").unlink()
     (folder / "hr" / "field5.png").unlink()
-    io.write(folder / "hr" / "field6.tif", blocky(6))
+    io.write_pixels(folder / "hr" / "field6.tif", blocky(6))
     with pytest.raises(ValueError) as error:
         datasets.load(folder, "train")
     assert f"Received: 3 of {folder} without: " in str(error.value)
@@ -96,20 +96,20 @@ def test_images_without_a_partner_are_named_and_counted(folder, said):
 )
 def test_half_pairs_are_no_plain_images(tmp_path, files, wrong):
     for name in files.split():
-        io.write(tmp_path / f"{name}.png", blocky(0))
+        io.write_pixels(tmp_path / f"{name}.png", blocky(0))
     with pytest.raises(ValueError, match="Acquired pairs lie in folders lr and hr of") as error:
         datasets.load(tmp_path, "train")
     assert f"without an image beside them. Received: {wrong.format(tmp_path)}. Rename" in str(error.value)
 
 
 def test_masks_may_lie_beside_pairs(folder):
-    io.write(folder / "masks" / "field0.png", blocky(0))
+    io.write_pixels(folder / "masks" / "field0.png", blocky(0))
     assert len(read(folder)) == 8
 
 
 def test_names_of_other_folders_may_look_like_those_of_pairs(tmp_path):
     for name in ("24 hr/a", "48hr/a", "hr_72/a", "HR+/a", "control/lrp1/b", "LR_x4"):
-        io.write(tmp_path / f"{name}.png", blocky(0))
+        io.write_pixels(tmp_path / f"{name}.png", blocky(0))
     assert "lr" not in read(tmp_path)["24 hr/a.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: holds no images"):

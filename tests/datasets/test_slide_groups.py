@@ -16,7 +16,7 @@ def record(name, group, label):
 
 def write(path, seed):
     path.parent.mkdir(parents=True, exist_ok=True)
-    io.write(path, np.random.default_rng(seed).integers(20, 180, (32, 32, 3), dtype=np.uint8))
+    io.write_pixels(path, np.random.default_rng(seed).integers(20, 180, (32, 32, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("top", ["", "images"])

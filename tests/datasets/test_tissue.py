@@ -23,7 +23,7 @@ def texture(seed, height=210, width=250, channels=3, dtype=np.uint8):
 
 def write(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
-    io.write(path, image)
+    io.write_pixels(path, image)
     return path
 
 
@@ -310,7 +310,7 @@ def test_a_pyramid_is_read_in_regions(tmp_path, monkeypatch, dtype):
     pytest.importorskip("tiffslide")
     image = texture(0, 301, 203, dtype=dtype)
     path = pyramid(tmp_path / "slide.tif", image, photometric="rgb")
-    monkeypatch.setattr(io, "read", None)  # which would load the slide whole
+    monkeypatch.setattr(io, "read_pixels", None)  # which would load the slide whole
     whole = list(tiles(path, tile=50, stride=37))
     assert len(whole) == 7 * 5  # (301 - 50) // 37 + 1, (203 - 50) // 37 + 1
     half = list(tiles(path, tile=50, stride=37, level=1))

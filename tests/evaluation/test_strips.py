@@ -38,7 +38,7 @@ def test_channels_are_shown_as_colours_in_their_order(channels, colours, tmp_pat
     """In a file too: PNG holds colours, which some programs write backwards."""
     hr = np.random.default_rng(0).integers(0, 256, (128, 128, channels), np.uint8)
     hr[0, 0], hr[0, 1] = 0, 255  # the ends of the contrast
-    io.write(tmp_path / "strip.png", strip(hr, hr, hr, hr))
+    io.write_pixels(tmp_path / "strip.png", strip(hr, hr, hr, hr))
     with PIL.Image.open(tmp_path / "strip.png") as picture:
         assert picture.mode == "RGB"
         drawn = np.asarray(picture)[24::2, :256:2]

@@ -101,7 +101,7 @@ def test_images_that_cannot_be_scored_are_skipped_and_named(study):
 
 
 def test_strips_are_written(study):
-    drawn = io.read(study[0] / "strips.png")
+    drawn = io.read_pixels(study[0] / "strips.png")
     assert drawn.dtype == np.uint8
     assert drawn.shape[1] > 4 * 192
     assert sorted(path.name for path in study[0].iterdir()) == ["scores.csv", "strips.png", "summary.json"]
@@ -404,14 +404,17 @@ def test_means_are_over_the_same_images_for_every_method(tmp_path):
 
 @pytest.mark.parametrize("pixel", [np.nan, np.inf, 1e30])
 def test_a_model_of_nonsense_is_scored_without_warnings(pixel, tmp_path):
-    shown = examples({"grey": smooth((48, 48, 1)), "flat": np.full((16, 16, 1), 7, np.uint16)})
+    images = {"grey": smooth((48, 48, 1)), "flat": np.full((16, 16, 1), 7, np.uint16)}
     model = models.Upscaler(
         lambda lr: tf.image.resize(lr, [4 * n for n in lr.shape[1:3]]) + pixel,
         models.load("bicubic").metadata | {"interpolation": "another"},
     )
     if np.isfinite(pixel):
-        assert evaluate(model, shown, out=tmp_path)["psnr"]["model"]["mean"] < 0
+        assert evaluate(model, examples(images), out=tmp_path)["psnr"]["model"]["mean"] < 0
     else:
         with pytest.raises(ValueError, match="No image could be scored. grey: The model gives NaN or infinite pixels"):
-            evaluate(model, shown, out=tmp_path / "out")
+            evaluate(model, examples({"grey": images["grey"]}), out=tmp_path / "out")
         assert not (tmp_path / "out").exists()
+        # An even image is enlarged without the model.
+        scored = evaluate(model, examples(images), out=tmp_path)["ssim"]["model"]
+        assert (scored["mean"], scored["n"]) == (1, 1)

@@ -40,7 +40,7 @@ def test_exposure_plays_no_part_in_the_scores(tmp_path):
         assert one > 20
     assert summaries[0]["intensity_matched"] is True
     assert summaries[0]["degradation"] == "acquired"
-    assert io.read(tmp_path / "1" / "strips.png").shape[0] > 3 * 96
+    assert io.read_pixels(tmp_path / "1" / "strips.png").shape[0] > 3 * 96
 
 
 def test_scores_of_pairs_are_those_of_the_matched_image(tmp_path):

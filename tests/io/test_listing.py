@@ -103,6 +103,6 @@ def test_contents(tmp_path):
 
 def test_only_the_name_below_the_folder_must_be_text(tmp_path):
     parent = tmp_path / os.fsdecode(b"caf\xe9")
-    io.write(parent / "a.png", np.zeros((4, 4), np.uint8))
+    io.write_pixels(parent / "a.png", np.zeros((4, 4), np.uint8))
     assert io.survey_folder(parent).images == [parent / "a.png"]
     assert io.survey_folder(tmp_path).unusable == {parent / "a.png": "its name is not UTF-8. Rename it"}

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from msrgan.io.image import Channel, Image, PixelSize, Promised
-from msrgan.io.tiff_writing import ome, write
+from msrgan.io.tiff import ome, write
 
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 PROVENANCE = {"software": "msrgan 9.9", "scale": "4", "note": "computationally generated: not a measurement"}

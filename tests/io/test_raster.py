@@ -28,8 +28,8 @@ def pixels(rng, dtype, channels=3):
 )
 def test_written_image_is_read_back(tmp_path, rng, name, dtype, channels):
     image = pixels(rng, dtype, channels)
-    io.write(tmp_path / "new" / name, image)
-    back = io.read(tmp_path / "new" / name)
+    io.write_pixels(tmp_path / "new" / name, image)
+    back = io.read_pixels(tmp_path / "new" / name)
     assert back.dtype == image.dtype
     np.testing.assert_array_equal(back, image)
 
@@ -37,7 +37,7 @@ def test_written_image_is_read_back(tmp_path, rng, name, dtype, channels):
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_16_bit_files_are_read_by_pillow(tmp_path, rng, suffix):
     image = pixels(rng, "uint16", 1)
-    io.write(tmp_path / f"a{suffix}", image)
+    io.write_pixels(tmp_path / f"a{suffix}", image)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"a{suffix}")), image[..., 0])
 
 
@@ -45,16 +45,16 @@ def test_colours_are_rgb(tmp_path):
     red = np.zeros((4, 5, 3), np.uint8)
     red[..., 0] = 200
     for name in ("a.png", "a.tif", "a.bmp"):
-        io.write(tmp_path / name, red)
+        io.write_pixels(tmp_path / name, red)
         assert Image.open(tmp_path / name).getpixel((0, 0)) == (200, 0, 0)
     Image.fromarray(red).save(tmp_path / "b.png")
-    assert io.read(tmp_path / "b.png")[0, 0].tolist() == [200, 0, 0]
+    assert io.read_pixels(tmp_path / "b.png")[0, 0].tolist() == [200, 0, 0]
 
 
 def test_jpeg_stays_close(tmp_path):
     ramp = np.tile(np.arange(64, dtype=np.uint8)[None, :, None] * 4, (48, 1, 1))
-    io.write(tmp_path / "a.jpg", ramp)
-    back = io.read(tmp_path / "a.jpg")
+    io.write_pixels(tmp_path / "a.jpg", ramp)
+    back = io.read_pixels(tmp_path / "a.jpg")
     assert back.shape == ramp.shape
     assert np.abs(back.astype(int) - ramp).max() <= 4
 
@@ -66,7 +66,7 @@ def test_jpeg_stays_close(tmp_path):
 )
 def test_a_format_that_cannot_hold_the_image_is_an_error(tmp_path, name, dtype, channels):
     with pytest.raises(ValueError, match=name):
-        io.write(tmp_path / name, np.zeros((8, 8, channels), dtype))
+        io.write_pixels(tmp_path / name, np.zeros((8, 8, channels), dtype))
     assert not list(tmp_path.iterdir())
 
 
@@ -78,9 +78,9 @@ def test_alpha_and_equal_planes_are_dropped(tmp_path, rng):
     Image.fromarray(np.dstack([grey, alpha])).save(tmp_path / "la.png")
     Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "equal.png")
     for name in ("rgba.png", "rgba.tif"):
-        np.testing.assert_array_equal(io.read(tmp_path / name), colour)
+        np.testing.assert_array_equal(io.read_pixels(tmp_path / name), colour)
     for name in ("la.png", "equal.png"):
-        np.testing.assert_array_equal(io.read(tmp_path / name), grey)
+        np.testing.assert_array_equal(io.read_pixels(tmp_path / name), grey)
 
 
 def test_palettes_are_applied_and_bits_become_black_and_white(tmp_path):
@@ -91,11 +91,11 @@ def test_palettes_are_applied_and_bits_become_black_and_white(tmp_path):
     bits.putpixel((2, 1), 0)
     for suffix in ("png", "tif"):
         indexed.save(tmp_path / f"p.{suffix}")
-        colour = io.read(tmp_path / f"p.{suffix}")
+        colour = io.read_pixels(tmp_path / f"p.{suffix}")
         assert colour[0, 0].tolist() == [255, 0, 0]
         assert colour[1, 2].tolist() == [10, 20, 30]
         bits.save(tmp_path / f"b.{suffix}")
-        black = io.read(tmp_path / f"b.{suffix}")
+        black = io.read_pixels(tmp_path / f"b.{suffix}")
         assert (black.dtype, black.shape, black[0, 0, 0], black[1, 2, 0]) == (np.uint8, (5, 9, 1), 255, 0)
 
 
@@ -103,13 +103,13 @@ def test_exif_rotation_is_ignored(tmp_path):
     exif = Image.Exif()
     exif[0x112] = 6
     Image.new("L", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
-    assert io.read(tmp_path / "a.jpg").shape == (20, 40, 1)
+    assert io.read_pixels(tmp_path / "a.jpg").shape == (20, 40, 1)
 
 
 @pytest.mark.parametrize("dtype", ["int16", "int32", "uint32", "int64"])
 def test_wide_integers_become_uint16_where_they_fit(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 4095]], dtype))
-    image = io.read(tmp_path / "a.tif")
+    image = io.read_pixels(tmp_path / "a.tif")
     assert (image.dtype, image.ravel().tolist()) == (np.uint16, [0, 4095])
 
 
@@ -126,22 +126,22 @@ def test_wide_integers_become_uint16_where_they_fit(tmp_path, dtype):
 def test_pixels_that_cannot_be_used_are_an_error(tmp_path, values, message):
     tifffile.imwrite(tmp_path / "a.tif", values)
     with pytest.raises(io.UnreadableImageError, match=rf"a\.tif.*{message}"):
-        io.read(tmp_path / "a.tif")
+        io.read_pixels(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.tif"])
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
 def test_unreadable_files_are_named(tmp_path, rng, name, damage):
-    io.write(tmp_path / name, pixels(rng, "uint8"))
+    io.write_pixels(tmp_path / name, pixels(rng, "uint8"))
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes({"truncated": whole[: len(whole) * 2 // 3], "empty": b"", "text": b"hello"}[damage])
     with pytest.raises(io.UnreadableImageError, match=rf"{name}: cannot be read as an image \(\w+"):
-        io.read(tmp_path / name)
+        io.read_pixels(tmp_path / name)
 
 
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.png"):
-        io.read(tmp_path / "nothing.png")
+        io.read_pixels(tmp_path / "nothing.png")
 
 
 def test_content_hash_is_of_dtype_shape_and_pixels():
@@ -154,7 +154,7 @@ def test_content_hash_is_of_dtype_shape_and_pixels():
 
 def test_opencv_reads_what_is_written(tmp_path, rng):
     image = pixels(rng, "uint16")
-    io.write(tmp_path / "a.tif", image)
+    io.write_pixels(tmp_path / "a.tif", image)
     back = cv2.imread(str(tmp_path / "a.tif"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(back[..., ::-1], image)
 
@@ -213,7 +213,7 @@ def test_gif_and_webp_are_read_or_are_an_error(tmp_path, kind):
 def test_a_header_that_claims_too_much_is_refused_before_it_is_decoded(tmp_path, rng, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     for name in ("a.png", "a.jpg", "a.bmp"):
-        io.write(tmp_path / name, pixels(rng, "uint8"))
+        io.write_pixels(tmp_path / name, pixels(rng, "uint8"))
         with pytest.raises(io.UnreadableImageError, match=rf"{name}: .* pixels, 619. Received: 20 x 31"):
             raster.read(tmp_path / name, max_pixels=619)
         with pytest.raises(ValueError, match="`level` is 0"):

@@ -214,13 +214,13 @@ def test_pages_without_axes_are_channels_only_where_told(options, count):
 
 def test_told_axes_stand_above_those_of_the_file_and_name_their_order(tmp_path):
     tifffile.imwrite(tmp_path / "z.tif", PLANES[:3], imagej=True, metadata={"axes": "ZYX"})
-    np.testing.assert_array_equal(io.read(tmp_path / "z.tif", axes="CYX"), np.moveaxis(PLANES[:3], 0, -1))
+    np.testing.assert_array_equal(io.read_pixels(tmp_path / "z.tif", axes="CYX"), np.moveaxis(PLANES[:3], 0, -1))
     pixels = np.moveaxis(PLANES[:3], 0, -1).astype(np.float32)
     tifffile.imwrite(tmp_path / "last.tif", pixels, photometric="minisblack")
     with pytest.raises(io.UnreadableImageError, match="16 pages without axes .*, YXC for an array of pixels"):
-        io.read(tmp_path / "last.tif")
-    np.testing.assert_array_equal(io.read(tmp_path / "last.tif", axes="YXC"), pixels)
-    np.testing.assert_array_equal(io.read(tmp_path / "last.tif", axes="XYC"), pixels.swapaxes(0, 1))
+        io.read_pixels(tmp_path / "last.tif")
+    np.testing.assert_array_equal(io.read_pixels(tmp_path / "last.tif", axes="YXC"), pixels)
+    np.testing.assert_array_equal(io.read_pixels(tmp_path / "last.tif", axes="XYC"), pixels.swapaxes(0, 1))
 
 
 @pytest.mark.parametrize("axes", ["CYX", "YX", "ZYX"])
@@ -228,9 +228,9 @@ def test_a_single_plane_and_colours_need_no_axes(tmp_path, axes):
     Image.fromarray(colour()).save(tmp_path / "a.tif")
     Image.fromarray(colour()).save(tmp_path / "a.png")
     Image.fromarray(colour()[..., 0]).save(tmp_path / "grey.tif")
-    np.testing.assert_array_equal(io.read(tmp_path / "a.tif", axes=axes), colour())
-    np.testing.assert_array_equal(io.read(tmp_path / "a.png", axes=axes), colour())
-    np.testing.assert_array_equal(io.read(tmp_path / "grey.tif", axes=axes), colour()[..., :1])
+    np.testing.assert_array_equal(io.read_pixels(tmp_path / "a.tif", axes=axes), colour())
+    np.testing.assert_array_equal(io.read_pixels(tmp_path / "a.png", axes=axes), colour())
+    np.testing.assert_array_equal(io.read_pixels(tmp_path / "grey.tif", axes=axes), colour()[..., :1])
 
 
 @pytest.mark.parametrize("axes", ["", "C", "CY", "YXX", "YXS", "YXQ", 3])
@@ -258,7 +258,7 @@ def test_three_planes_stay_planes_and_keep_their_pixel_size(tmp_path, form):
     (tmp_path / "a.tif").write_bytes(encoded(planes, **options))
     image = io.open_image(tmp_path / "a.tif")
     assert (image.is_rgb, image.pixel_size) == (False, None if form == "shaped" else pytest.approx(0.25))
-    io.write(tmp_path / "b.tif", image.pixels, pixel_size=image.pixel_size, rgb=image.is_rgb)
+    io.write_pixels(tmp_path / "b.tif", image.pixels, pixel_size=image.pixel_size, rgb=image.is_rgb)
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         assert (file.series[0].axes, file.series[0].shape) == ("CYX", (3, 24, 20))
         np.testing.assert_array_equal(file.asarray(), planes)
@@ -302,9 +302,9 @@ def test_a_palette_of_planes_is_a_matter_of_show():
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_pixel_size_round_trip(tmp_path, channels):
-    io.write(tmp_path / "a.tif", np.eye(8, dtype=np.uint16)[..., None].repeat(channels, 2), pixel_size=0.1625)
+    io.write_pixels(tmp_path / "a.tif", np.eye(8, dtype=np.uint16)[..., None].repeat(channels, 2), pixel_size=0.1625)
     assert io.open_image(tmp_path / "a.tif").pixel_size == pytest.approx(0.1625, rel=1e-5)
-    io.write(tmp_path / "b.tif", np.zeros((8, 8, channels), np.uint16))
+    io.write_pixels(tmp_path / "b.tif", np.zeros((8, 8, channels), np.uint16))
     assert io.open_image(tmp_path / "b.tif").pixel_size is None
 
 

@@ -9,8 +9,8 @@ import tifffile
 from skimage.measure import block_reduce
 
 from msrgan.io.image import Band, Channel, Image, PixelSize, Promised
-from msrgan.io.tiff_writing import imagej, pyramid, write, writing
-from msrgan.io.tiff_writing.codecs import COMPRESSIONS
+from msrgan.io.tiff import imagej, pyramid, write, writing
+from msrgan.io.tiff.codecs import COMPRESSIONS
 
 DTYPES = ["int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", "float64"]
 PROVENANCE = {"software": "msrgan 9.9", "model": "srgan", "note": "computationally generated: not a measurement"}

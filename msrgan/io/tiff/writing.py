@@ -16,7 +16,7 @@ from msrgan.io import provenance
 from msrgan.io.atomic import atomic
 from msrgan.io.image import Band, Image
 from msrgan.io.regroup import regroup
-from msrgan.io.tiff_writing import codecs, imagej, ome, pyramid
+from msrgan.io.tiff import codecs, imagej, ome, pyramid
 
 FORMATS = ("ome-tiff", "imagej", "tiff")
 TILE = 256

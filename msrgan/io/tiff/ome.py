@@ -14,8 +14,8 @@ import numpy as np
 
 from msrgan.io import provenance
 from msrgan.io.image import Channel, Image
-from msrgan.io.tiff_writing import ome_original
-from msrgan.io.tiff_writing.ome_original import SCHEMA
+from msrgan.io.tiff import ome_original
+from msrgan.io.tiff.ome_original import SCHEMA
 
 Element = ElementTree.Element
 

@@ -1,5 +1,0 @@
-"""Writing of TIFF files."""
-
-from msrgan.io.tiff_writing.writing import FORMATS, write
-
-__all__ = ["FORMATS", "write"]
