@@ -16,7 +16,7 @@ from msrgan.io.atomic import atomic_folder
 from msrgan.io.image import Band, Image
 
 CHUNK = 512
-COMPRESSIONS = ("blosc", "zstd", "gzip", "none")
+COMPRESSIONS = ("zstd", "gzip", "blosc", "none")
 _VERSIONS = {"ome-zarr-0.4": "0.4", "ome-zarr-0.5": "0.5"}
 _NGFF_ORDER = "TCZYX"
 
@@ -40,8 +40,8 @@ def write(
         image: what is written; its pixels are taken from `bands`.
         bands: plane after plane in the order of `image.indices()`, from top to bottom.
         format: "ome-zarr-0.4", a Zarr 2 store, or "ome-zarr-0.5", a Zarr 3 store.
-        compression: "blosc" (the default, and the smallest: zstd on shuffled bytes), "zstd" or "gzip" (these two have
-            checksums: damage is noticed), or "none".
+        compression: "zstd" (the default) or "gzip", which have checksums: damage is noticed; "blosc", which is smaller
+            (zstd on shuffled bytes); or "none".
         pyramid: add levels of half the size, the mean of 2x2 pixels of the level before, until one fits into a chunk.
 
     Raises:
@@ -60,7 +60,7 @@ def write(
         group = zarr.create_group(folder, zarr_format=2 if format == "ome-zarr-0.4" else 3)
         levels = None
         for size in reversed(sizes):
-            array = _create(group, str(sizes.index(size)), image, size, compression or "blosc")
+            array = _create(group, str(sizes.index(size)), image, size, compression or "zstd")
             levels = _Level(array, image, levels)
         for band in _checked(image, bands):
             levels.add(band.index, band.pixels)
