@@ -1,6 +1,6 @@
 """One image of a study or of a validation: its LR version, made or acquired, and what each method makes of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
@@ -103,6 +103,7 @@ def cases(
     *,
     degradation: str | None,
     skipped: dict[str, str],
+    corrections: Mapping[str, bool] | None = None,
 ) -> Iterator[tuple[dict[str, Any], Case, _Used]]:
     """Enlarge one image after the other by every method, as a user enlarges files.
 
@@ -115,6 +116,7 @@ def cases(
         degradation: text for `degradation.make`, used even where an "lr" was acquired; "acquired": the "lr" alone;
             None: the acquired "lr", or else the model's degradation.
         skipped: is filled with the name of each image that cannot be used, and why.
+        corrections: `clip` and `consistent` of `upscale`, for the model's results alone.
 
     Yields:
         The example, its case, and what `use` makes of it.
@@ -126,7 +128,7 @@ def cases(
     for example in examples:
         chosen = _degradation(example, model, degradation)
         try:
-            case = enlarge(example, model, chosen)
+            case = enlarge(example, model, chosen, **corrections or {})
             used = use(case)
         except ValueError as error:
             skipped[example["id"]] = str(error)
@@ -141,7 +143,7 @@ def cases(
         raise ValueError(f"No image could be scored. {[*reasons, 'There are none that can be read'][0]}")
 
 
-def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation | None) -> Case:
+def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation | None, **corrections: bool) -> Case:
     """Make the case of an image, and enlarge it by the model and by interpolation as `msrgan upscale` does a file.
 
     So an LR image that was made is rounded to the dtype of the image first, and each result is rounded too. A
@@ -159,7 +161,7 @@ def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation |
     enlarged, seconds = {}, {}
     for name, method in methods.items():
         start = perf_counter()
-        sr = upscale(method, case.lr_file)
+        sr = upscale(method, case.lr_file, **corrections if name == "model" else {})
         seconds[name] = perf_counter() - start
         enlarged[name] = case.limits.normalize(sr) if degradation else case.matched(sr)
     return case._replace(enlarged=enlarged, seconds=seconds)

@@ -31,6 +31,8 @@ def evaluate(
     degradation: str | None = None,
     strips: int = 8,
     segment: int | None = None,
+    clip: bool = False,
+    consistent: bool = False,
 ) -> Summary:
     """Score a model against nearest, bicubic and Lanczos interpolation, and write what came out.
 
@@ -47,6 +49,8 @@ def evaluate(
             None: the acquired "lr", or else the model's degradation.
         strips: how many images, the first ones, strips.png shows.
         segment: index of the channel that shows bright objects to compare; None: none are.
+        clip: correct the model's results as `upscale` does, to measure what it costs or gains.
+        consistent: likewise.
 
     Returns:
         The content of summary.json.
@@ -60,7 +64,12 @@ def evaluate(
     trained_on = {digits[:HASH_DIGITS] for digits in model.metadata["training_hashes"]}
     with writable_folder(out) as folder:
         scored_cases = cases(
-            model, examples, lambda case: scores(case, segment), degradation=degradation, skipped=skipped
+            model,
+            examples,
+            lambda case: scores(case, segment),
+            degradation=degradation,
+            skipped=skipped,
+            corrections={"clip": clip, "consistent": consistent},
         )
         for example, case, scored in scored_cases:
             rows.append(_row(example, case, trained_on) | scored)
@@ -73,6 +82,8 @@ def evaluate(
             "displaced": displaced,
             "intensity_matched": case.degradation is None,
             "degradation": case.degradation.text if case.degradation else ACQUIRED,
+            "clip": clip,
+            "consistent": consistent,
             "model": model.metadata | {"training_hashes": len(model.metadata["training_hashes"])},
             "versions": versions(),
         }

@@ -47,6 +47,8 @@ class Summary(TypedDict):
     displaced: dict[str, list[float]]
     intensity_matched: bool
     degradation: str
+    clip: bool
+    consistent: bool
     model: dict[str, Any]
     versions: dict[str, str]
 

@@ -1,6 +1,7 @@
 """`msrgan evaluate`."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -36,6 +37,10 @@ def test_evaluate(tmp_path, capsys):
     with open(tmp_path / "out" / "scores.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == 2
     assert "2 images, degradation area" in capsys.readouterr().out
+    assert cli.main([*arguments, "--consistent", "--clip"]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["clip"], summary["consistent"]) == (True, True)
+    assert summary["psnr_gain"]["mean"] > 0.02
 
 
 def test_evaluate_goes_on_without_an_unreadable_image(tmp_path, capsys):

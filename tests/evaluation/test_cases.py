@@ -84,6 +84,21 @@ def test_results_are_rounded_as_in_files():
     assert case.enlarged.keys() == case.seconds.keys() == {"model", "nearest", "bicubic", "lanczos"}
 
 
+def test_the_corrections_are_of_the_model_alone():
+    image = np.random.default_rng(0).integers(0, 65535, (48, 40, 1), dtype=np.uint16)
+    plain, corrected = (
+        enlarge({"image": image}, models.load("bicubic"), make("bicubic"), consistent=consistent)
+        for consistent in (False, True)
+    )
+    errors = {
+        name: np.abs(make("bicubic")(sr, scale=4, seed=np.zeros(2, np.int64)).numpy() - corrected.lr).max()
+        for name, sr in corrected.enlarged.items()
+    }
+    assert errors["model"] < 2e-4
+    assert errors["bicubic"] > 0.01
+    np.testing.assert_array_equal(corrected.enlarged["bicubic"], plain.enlarged["model"])
+
+
 def test_images_that_cannot_be_used_are_skipped_and_named():
     images = {"small": smooth((12, 48, 1)), "good": smooth((48, 48, 1)), "flat": np.full((48, 48, 1), 9, np.uint16)}
     examples = [{"id": name, "image": image} for name, image in images.items()]

@@ -70,6 +70,14 @@ def add_axes(parser: Any) -> None:
     )
 
 
+def add_corrections(parser: Any) -> None:
+    """Add the corrections of what a model gives."""
+    parser.add_argument("--clip", action="store_true", help="keep results within the range of the values of the input")
+    parser.add_argument(
+        "--consistent", action="store_true", help="mend results so that, made coarse, they are the input"
+    )
+
+
 def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
     """Add the options of data, machine and run folder; their names are those of `training.settings.Settings`."""
     group = parser.add_argument_group("data")

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msrgan.apps.cli.arguments import count, positive
+from msrgan.apps.cli.arguments import add_corrections, count, positive
 from msrgan.apps.cli.examples import add_data, load
 from msrgan.messages import say, warn
 
@@ -28,6 +28,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--segment", type=count, metavar="CHANNEL", help="compare the bright objects of this channel, 0 the first"
     )
+    add_corrections(parser)
     add_data(parser, required=True)
     parser.set_defaults(run=_evaluate)
 
@@ -37,7 +38,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     model, examples = load(arguments)
     from msrgan import evaluation
 
-    settings = {"degradation": arguments.degradation, "segment": arguments.segment}
+    settings = {name: getattr(arguments, name) for name in ("degradation", "segment", "clip", "consistent")}
     summary = evaluation.evaluate(model, islice(examples, arguments.limit), out=arguments.out, **settings)
     _say_scores(summary, arguments.out)
     _warn(summary)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msrgan.apps.cli.arguments import add_axes, count, positive, shard, whole
+from msrgan.apps.cli.arguments import add_axes, add_corrections, count, positive, shard, whole
 from msrgan.messages import Bars, hush, import_tensorflow, report, say, warn, with_options
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def _add_pixels(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pixels")
-    group.add_argument("--clip", action="store_true", help="keep results within the range of the values of the input")
-    group.add_argument("--consistent", action="store_true", help="results that made coarse are the input")
+    add_corrections(group)
     group.add_argument(
         "--normalize-over", choices=("stack", "plane"), default="stack",
         help="what shares a range of intensities: all T and Z of a channel, or each plane alone (default: stack)",
