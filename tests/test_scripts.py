@@ -378,16 +378,22 @@ def test_values_out_of_range_are_usage_errors(flag, value, rule, capfd):
     assert capfd.readouterr().err.endswith(f"argument {flag}: must be {rule}. Received: {value}\n")
 
 
-@pytest.mark.parametrize(("stage", "pairs"), [(msrgan.training.srgan, "sr_pairs"), (vgg_micro.training, "labelled")])
-def test_a_worker_reads_its_part_of_the_stream(stage, pairs, monkeypatch):
-    monkeypatch.setattr(stage, pairs, lambda images, **named: named)
+@pytest.mark.parametrize(
+    ("module", "stage", "pairs"),
+    [
+        (msrgan.training.srgan, msrgan.training.srgan.SuperResolution, "sr_pairs"),
+        (vgg_micro.training, vgg_micro.training.Classification, "labelled"),
+    ],
+)
+def test_a_worker_reads_its_part_of_the_stream(module, stage, pairs, monkeypatch):
+    monkeypatch.setattr(module, pairs, lambda images, **named: named)
     settings = SimpleNamespace(
         seed=5, batch_size=8, patch_size=16, image_size=16, scale=2, crop="grid", normalize="range", degradation="area"
     )
-    images, context = SimpleNamespace(images=None), SimpleNamespace(num_replicas_in_sync=4)
-    context.num_input_pipelines, context.input_pipeline_id = 2, 1
-    arguments = (settings, images, 3, 7) if pairs == "sr_pairs" else (settings, images, 3, 8, 7)
-    named = stage._batches(*arguments)(context, 10)
+    unbuilt = object.__new__(stage)  # networks play no part
+    vars(unbuilt).update(settings=settings, images=SimpleNamespace(images=None), channels=3, batch_size=8, window=7)
+    context = SimpleNamespace(num_replicas_in_sync=4, num_input_pipelines=2, input_pipeline_id=1)
+    named = unbuilt.batches(context, 10)
     assert named["seed"] == 5
     assert named["part"] == Part(start=80, shard=(2, 1), window=7)
     assert (named["batch_size"], named["channels"]) == (2, 3)

@@ -145,3 +145,11 @@ def test_memory_holds_some_rows(tmp_path, monkeypatch, format):
     finally:
         tracemalloc.stop()
     assert peak < 3 << 20
+
+
+@pytest.mark.parametrize("axes, shape", [("YX", (10, 7)), ("YXS", (10, 7, 3))])
+def test_png_goes_on_below_a_band(tmp_path, monkeypatch, axes, shape):
+    monkeypatch.setattr(encode, "BAND_BYTES", 3 * 2 * np.prod(shape[1:]))  # bands of 3, 3, 3 and 1 rows
+    pixels = noise(shape, "uint16")
+    read = cv2.imread(str(save(tmp_path / "a.png", Image(pixels, axes), "png")), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(read[..., ::-1] if axes.endswith("S") else read, pixels)

@@ -232,3 +232,18 @@ def test_real_files_equal_tifffile(real_data):
                 np.testing.assert_array_equal(image.read((), rows, slice(5, 99)), expected[rows, 5:99])
         seen += 1
     assert seen > 10
+
+
+def test_a_segment_that_does_not_fill_its_place_is_an_error(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "a.tif", GREY, rowsperstrip=10, compression="lzw")
+    segment = Planes._segment
+
+    def short(self, number, index):
+        whole = segment(self, number, index)
+        return whole._replace(pixels=whole.pixels[:, :9]) if index == 1 else whole
+
+    monkeypatch.setattr(Planes, "_segment", short)
+    with read(tmp_path / "a.tif") as image:
+        np.testing.assert_array_equal(image.read((), slice(0, 19)), GREY[:19])
+        with pytest.raises(io.UnreadableImageError, match="smaller than its header says"):
+            image.read((), slice(0, 20))

@@ -336,6 +336,7 @@ def test_bioio_reads_rgb(tmp_path):
         ("none for row 20 of plane", lambda bands: [*bands[:2], *bands[3:5]][:2]),
         ("in place of row 20", lambda bands: [*bands[:2], *bands[3:]]),
         ("in place of row 0", lambda bands: bands[::-1]),
+        ("of plane .1,. in place of row 0 of plane .0,.", lambda bands: [*bands[3:], *bands[:3]]),
         ("in place of row 10", lambda bands: [bands[0], *bands]),
         ("one more", lambda bands: [*bands, bands[-1]]),
         ("full width", lambda bands: [bands[0]._replace(pixels=bands[0].pixels[:, 1:]), *bands[1:]]),
