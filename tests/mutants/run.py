@@ -132,7 +132,7 @@ def _run_pytest(code, tests, output):
     os.environ |= {"PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1"}
     sys.path.insert(0, str(code))
     sys.dont_write_bytecode = True
-    sys.exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+    sys.exit(int(pytest.main(["-x", "-q", "-m", "not install", "-p", "no:cacheprovider", *tests])))
 
 
 def _import_libraries():
