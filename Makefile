@@ -1,6 +1,6 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
-# make test-long run the long proofs: several workers, several devices
+# make test-long run the long proofs: several workers and devices, files of vendors, the notebook
 # make test-install build a wheel, install it and use it
 # make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=of a name or file)
 # make lint   check style
@@ -36,10 +36,10 @@ demo: .venv/installed
 	@echo "Scores:   $(DEMO)/vgg/per_class.csv, $(DEMO)/srgan/history.csv, $(DEMO)/evaluation/scores.csv"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -m long tests/training
+	$(BIN)/python -m pytest -m long
 
 test-install: .venv/installed-dev
 	$(BIN)/python -m pytest -m install tests/install

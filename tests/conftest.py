@@ -26,6 +26,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("MSRGAN_DATA", ROOT.parent / "shared" / "data"))
 
 
+LONGEST = ("test_scripts", "test_examples", "test_variants", "test_session", "test_train_srgan", "test_train_vgg")
+
+
+def pytest_collection_modifyitems(items):
+    """Let the files that take longest come first, so that both workers of `make test` end together."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture
 def real_data():
     """Folder of real images, which are not part of the project."""

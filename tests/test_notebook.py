@@ -6,6 +6,7 @@ import pytest
 from conftest import ROOT
 
 
+@pytest.mark.long
 def test_first_upscale_runs(tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")

@@ -166,7 +166,7 @@ def test_imagenet_features_from_a_file(image_folder, tmp_path, capfd, untraced):
     assert_refused(train_srgan.main, nowhere, tmp_path / "other", capfd, "must name a file of VGG19 weights")
     mixed = ["--data", image_folder, "--vgg", "runs/vgg", "--vgg-weights", weights, *SRGAN]
     assert_refused(
-        train_srgan.main, mixed, tmp_path / "other", capfd, "are those of ImageNet's VGG19. Received: --vgg runs"
+        train_srgan.main, mixed, tmp_path / "other", capfd, "belong to ImageNet's VGG19. Received: --vgg runs"
     )
     layers = [*arguments, weights, "--vgg-layers", "block9_conv1", *SRGAN]
     assert_refused(train_srgan.main, layers, tmp_path / "other", capfd, "Received: 'block9_conv1'")

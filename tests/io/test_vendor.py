@@ -17,6 +17,7 @@ from msrgan.io import vendor
 from msrgan.io.image import Channel, PixelSize
 from msrgan.io.source import UnreadableImageError
 
+pytestmark = pytest.mark.long
 needs_czi = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("bioio_czi", "pylibCZIrw"))), reason="the extra bio is not installed"
 )
