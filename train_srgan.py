@@ -110,8 +110,9 @@ def train(options: argparse.Namespace) -> None:
     from msrgan.evaluation.film import film
     from msrgan.evaluation.validation import Validation
     from msrgan.intensity import Normalization
-    from msrgan.training import session, srgan
+    from msrgan.training import session
     from msrgan.training.settings import resolve
+    from msrgan.training.srgan import SuperResolution
 
     settings = resolve(vars(options) | {"data": datasets.canonical(options.data)})
     distribution = session.start(settings)  # first: workers connect before anything else
@@ -125,9 +126,10 @@ def train(options: argparse.Namespace) -> None:
         channels=common_channels(images, held_out),
         normalization=Normalization(settings.normalize),
     )
-    srgan.train(
+    stage = SuperResolution(
         settings, distribution, images=images, held_out=held_out, features=features, validation=validation, film=film
     )
+    session.run(stage, distribution)
 
 
 def _surveys(options, settings):

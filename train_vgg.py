@@ -42,8 +42,7 @@ def train(options: argparse.Namespace) -> None:
     from msrgan.data.survey import survey
     from msrgan.training import session
     from msrgan.training.strategy import is_chief
-    from vgg_micro.training import VGGSettings
-    from vgg_micro.training import train as train_vgg
+    from vgg_micro.training import Classification, VGGSettings
 
     settings = VGGSettings(**vars(options) | {"data": datasets.canonical(options.data)})
     distribution = session.start(settings)  # first: workers connect before anything else
@@ -53,7 +52,8 @@ def train(options: argparse.Namespace) -> None:
     images = survey(load("train"), cache_bytes=settings.cache_bytes)
     # In what memory is left: a file is then decoded once, and not again for the scores.
     held_out = survey(load("validation"), cache_bytes=settings.cache_bytes - images.nbytes)
-    train_vgg(settings, distribution, images=images, held_out=held_out, classes=classes)
+    stage = Classification(settings, distribution, images=images, held_out=held_out, classes=classes)
+    session.run(stage, distribution)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import remember_reads, run_script, spots, table
+from conftest import note, remember_reads, run_script, same, spots, table
 
 import msrgan
 import train_srgan
@@ -16,15 +16,6 @@ from msrgan.io import content_hash, read_pixels
 from msrgan.training.step import SRGAN
 
 SCALE = 2
-
-
-def same(first, second):
-    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def note(values, tensor):
-    """Append the value of a tensor to a list whenever the graph runs."""
-    tf.numpy_function(lambda value: values.append(value.copy()) or np.int64(0), [tensor], tf.int64)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import remember_reads, run_script, spots, table
+from conftest import note, remember_reads, run_script, same, spots, table
 from scipy.special import log_softmax
 
 import train_vgg
@@ -19,15 +18,6 @@ FORCED = [0.1, 3.0, 2.0, 1.0, 1.5, 1.2]
 
 def weights(path):
     return keras.saving.load_model(path, compile=False).get_weights()
-
-
-def same(first, second):
-    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def note(values, tensor):
-    """Append the value of a tensor to a list whenever the graph runs."""
-    tf.numpy_function(lambda value: values.append(value.copy()) or np.int64(0), [tensor], tf.int64)
 
 
 @pytest.fixture(scope="module")

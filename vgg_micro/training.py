@@ -35,15 +35,10 @@ class VGGSettings(Settings):
     patience: int = free()
 
 
-def train(
-    settings: VGGSettings,
-    distribution: tf.distribute.Strategy,
-    *,
-    images: Survey,
-    held_out: Survey,
-    classes: Sequence[str],
-) -> None:
-    """Run stage 1; leaves vgg.keras, the scores of every class and a picture of them in the run folder.
+class Classification(session.Stage):
+    """Stage 1: a mini-VGG19 learns to tell classes apart.
+
+    It leaves vgg.keras, the scores of every class and a picture of them in the run folder.
 
     Args:
         settings: what is to be done.
@@ -55,12 +50,6 @@ def train(
     Raises:
         ValueError: there are fewer images than replicas.
     """
-    stage = Classification(settings, distribution, images=images, held_out=held_out, classes=classes)
-    session.run(stage, distribution)
-
-
-class Classification(session.Stage):
-    """Stage 1: a mini-VGG19 learns to tell classes apart. Arguments as for `train`."""
 
     command = "train_vgg"
     hint = "`width` 0.25, `batch_size` 32 and `epochs` 10"

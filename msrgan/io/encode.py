@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from os import PathLike
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -43,16 +45,12 @@ def write(path: str | PathLike, image: Image, bands: Iterable[Band], *, format: 
         OSError: the file cannot be written.
     """
     _check(image, format)
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        match format:
-            case "png":
-                parts = _png(image, bands)
-            case "jpeg":
-                parts = _jpeg(image, bands)
-            case _:
-                parts = _npy(file, image, bands)
-        for part in parts:
-            file.write(part)
+    with atomic(path) as temporary:
+        if format == "npy":
+            return _write_npy(temporary, image, bands)
+        with open(temporary, "wb") as file:
+            for part in (_png if format == "png" else _jpeg)(image, bands):
+                file.write(part)
 
 
 def _check(image: Image, format: str) -> None:
@@ -142,13 +140,24 @@ def _jpeg(image: Image, bands: Iterable[Band]) -> Iterator[bytes]:
     yield data[start:]
 
 
-def _npy(file, image: Image, bands: Iterable[Band]) -> Iterator[bytes]:
-    """Write the header of a .npy file and yield its pixels."""
-    dtype = image.dtype.newbyteorder("<")
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(image.pixels.shape)}
-    np.lib.format.write_array_header_1_0(file, header)
+def _write_npy(path: Path, image: Image, bands: Iterable[Band]) -> None:
+    """Write an array whose axes have the order of the .npy file that the image came from, if it came from one."""
+    sizes = image.sizes
+    axes = image.extra.get("axes", image.axes)
+    if not set(sizes) <= set(axes):
+        axes = image.axes
+    array = np.lib.format.open_memmap(
+        path, "w+", image.dtype.newbyteorder("<"), tuple(sizes.get(axis, 1) for axis in axes)
+    )
+    # A full disk is an error here; later, in a page of the array, it would end the process. (macOS has no such call.)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    alone = [axis for axis in axes if axis not in sizes]
+    planes = array.transpose([axes.index(axis) for axis in (*alone, *image.axes)])[(0,) * len(alone)]
     for band in regroup(image, bands, _band_height(image)):
-        yield band.pixels.astype(dtype, copy=False).tobytes()
+        planes[(*band.index, slice(band.top, band.top + len(band.pixels)))] = band.pixels
+    array.flush()
 
 
 def _band_height(image: Image) -> int:

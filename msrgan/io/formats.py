@@ -25,7 +25,14 @@ _VENDOR = ("czi", "nd2", "lif")
 _ZARR = (".zattrs", ".zgroup", "zarr.json")
 
 
-def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, max_pixels: int | None = None) -> Image:
+def read(
+    path: str | os.PathLike,
+    *,
+    axes: str | None = None,
+    level: int = 0,
+    max_pixels: int | None = None,
+    scene: str | None = None,
+) -> Image:
     """Open an image file of any format that is known: by what is in it, then by its suffix.
 
     The pixels of TIFF, OME-Zarr, CZI, ND2 and LIF files stay in the file until they are asked for: close the image, or
@@ -37,6 +44,7 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
             tell what they are must be told.
         level: of a pyramid, 0 the finest.
         max_pixels: the most that are believed; by default what the memory holds, where all must be read at once.
+        scene: the name or the number, 0 the first, of one of several images in a CZI, ND2 or LIF file.
 
     Raises:
         FileNotFoundError: there is nothing.
@@ -52,7 +60,10 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
     """
     path = Path(path)
     options = {"axes": axes, "level": level, "max_pixels": max_pixels}
-    match format_of(path):
+    kind = format_of(path)
+    if scene is not None and kind not in _VENDOR:
+        raise ValueError(f"`scene` is one of a CZI, ND2 or LIF file. Received: {scene} for {path}. Leave it out")
+    match kind:
         case "tiff":
             return tiff.read(path, **options)
         case "npy":
@@ -64,7 +75,7 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
         case "czi" | "nd2" | "lif":
             from msrgan.io import vendor
 
-            return vendor.read(path, **options)
+            return vendor.read(path, **options, scene=scene)
     return raster.read(path, **options | {"max_pixels": max_pixels or capacity.most_pixels()})
 
 

@@ -20,6 +20,8 @@ import numpy as np
 
 STACK_AXES = "TCZ"
 BAND_BYTES = 1 << 24
+# What ImageJ says in pixels of X and Y.
+_OF_PIXELS = ("roi", "overlays", "xorigin", "yorigin")
 
 
 class Pixels(Protocol):
@@ -179,6 +181,8 @@ class Image:
         y, x, z = self.pixel_size
         size = PixelSize(y and y / scale, x and x / scale, z)
         extra = {**self.extra, "provenance": dict(provenance)}
+        if "imagej" in extra:
+            extra["imagej"] = {key: value for key, value in extra["imagej"].items() if key.lower() not in _OF_PIXELS}
         pixels = Promised(tuple(sizes.values()), self.dtype)
         return replace(self, pixels=pixels, pixel_size=size, extra=extra, source=None, levels=())
 

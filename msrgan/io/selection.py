@@ -14,19 +14,20 @@ def select_channels(image: Image, channels: str) -> Image:
     """Return the image with some of its channels, in the order in which they are named; no pixel is read.
 
     Args:
-        image: with an axis C.
+        image: one without an axis C has the channel 0 alone, if it is not RGB.
         channels: numbers, 0 the first, or names, with commas between them, as "0,2" or "DAPI,GFP".
 
     Raises:
-        ValueError: the image has no axis C, or not these channels.
+        ValueError: the image is RGB without an axis C, or has not these channels.
     """
-    if "C" not in image.axes:
-        kind = "an RGB image" if image.is_rgb else "an image of one channel"
-        raise ValueError(f"`channels` are chosen along an axis C. Received: {channels} for {kind}. Leave it out")
+    if image.is_rgb and "C" not in image.axes:
+        raise ValueError(f"`channels` are chosen along an axis C. Received: {channels} for an RGB image. Leave it out")
     names = [channel.name for channel in image.channels]
-    numbers = [_number(text.strip(), names, image.sizes["C"]) for text in channels.split(",")]
+    numbers = [_number(text.strip(), names, image.sizes.get("C", 1)) for text in channels.split(",")]
     if len(set(numbers)) < len(numbers):
         raise ValueError(f"`channels` are each named once. Received: {channels}")
+    if "C" not in image.axes:
+        return image
     chosen = tuple(image.channels[number] for number in numbers) if image.channels else ()
     pixels = _Chosen(image.pixels, image.axes.index("C"), numbers)
     return replace(image, pixels=pixels, channels=chosen, extra=_extra(image, numbers))

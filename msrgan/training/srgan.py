@@ -37,17 +37,10 @@ class Validation(Protocol):
         """Draw the first images as last scored; RGB, uint8 (height, width, 3)."""
 
 
-def train(
-    settings: SRGANSettings,
-    distribution: tf.distribute.Strategy,
-    *,
-    images: Survey,
-    held_out: Survey,
-    features: Callable | None,
-    validation: Validation,
-    film: Callable[[Path, str], None],
-) -> None:
-    """Run stage 2; leaves model/ (SavedModel), generator.keras, samples/ and history.csv in the run folder.
+class SuperResolution(session.Stage):
+    """Stage 2: a generator learns to enlarge, on pixels and then as a GAN.
+
+    It leaves model/ (SavedModel), generator.keras, samples/ and history.csv in the run folder.
 
     Args:
         settings: resolved.
@@ -58,14 +51,6 @@ def train(
         validation: of the held-out images.
         film: (folder of the pictures, name) -> None: make an animation of them.
     """
-    stage = SuperResolution(
-        settings, distribution, images=images, held_out=held_out, features=features, validation=validation, film=film
-    )
-    session.run(stage, distribution)
-
-
-class SuperResolution(session.Stage):
-    """Stage 2: a generator learns to enlarge, on pixels and then as a GAN. Arguments as for `train`."""
 
     command = "train_srgan"
     hint = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from msrgan.io.image import STACK_AXES, Image
 from msrgan.models import Upscaler, load
-from msrgan.upscaling.plan import Plan
+from msrgan.upscaling.plan import Options, Plan
 from msrgan.upscaling.provenance import provenance
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def upscale(
         (5, 64, 80)
     """
     model = model if isinstance(model, Upscaler) else load(model)
-    options = {"tile": tile, "overlap": overlap, "batch": batch, "clip": clip, "consistent": consistent}
-    options |= {"normalize_over": normalize_over, "nan": nan}
+    options = Options(tile, overlap, batch, clip, consistent, normalize_over, nan)
     if isinstance(image, Image):
         if axes is not None:
             raise ValueError(f"`axes` are for arrays; an image has its own, {image.axes}. Received: {axes}")
@@ -92,14 +91,14 @@ def upscale(
     axes = _checked_axes(axes, image)
     order = _order(axes)
     sides = [n * (model.scale if axis in "YX" else 1) for n, axis in zip(image.shape, axes, strict=True)]
-    plan = Plan(model, Image(image.transpose(order), _sorted(axes, order)), **options)
+    plan = Plan(model, Image(image.transpose(order), _sorted(axes, order)), options)
     out = np.empty(sides, image.dtype)
     _fill(plan, out.transpose(order), progress)
     return out
 
 
 def _enlarged_image(model, image, options, progress):
-    plan = Plan(model, image, **options)
+    plan = Plan(model, image, options)
     enlarged = image.enlarged(model.scale, provenance=provenance(model))
     out = np.empty(enlarged.pixels.shape, image.dtype)
     _fill(plan, out, progress)

@@ -1,17 +1,15 @@
 """Enlarge dask arrays: a graph of rows of tiles, each computed when it is asked for."""
 
-from typing import Any
-
 import dask
 import dask.array as da
 import numpy as np
 
 from msrgan.io.image import Image
 from msrgan.models import Upscaler
-from msrgan.upscaling.plan import Plan
+from msrgan.upscaling.plan import Options, Plan
 
 
-def upscale_dask(model: Upscaler, pixels: da.Array, axes: str, options: dict[str, Any]) -> da.Array:
+def upscale_dask(model: Upscaler, pixels: da.Array, axes: str, options: Options) -> da.Array:
     """Enlarge a dask array in Y and X.
 
     A chunk of the result is a row of tiles of one plane, computed of the pixels of its windows; all chunks wait for one
@@ -21,12 +19,12 @@ def upscale_dask(model: Upscaler, pixels: da.Array, axes: str, options: dict[str
         model: from `load`. It stays in this process: compute with threads, dask's default.
         pixels: axes in the order of an `Image`.
         axes: their letters.
-        options: arguments of `Plan`.
+        options: as for `Plan`.
 
     Raises:
         ValueError: the array does not fit the model, or an argument is wrong.
     """
-    plan = Plan(model, Image(pixels, axes), **options)
+    plan = Plan(model, Image(pixels, axes), options)
     image = plan.image
     # Hidden in a method: dask would compute the pixels as a whole before it calls a function with them.
     levels = dask.delayed(plan.measure, pure=False)()

@@ -30,7 +30,7 @@ class Choices:
     """What is chosen for all files.
 
     Attributes:
-        axes, level, max_pixels: see `formats.read`.
+        axes, level, scene, max_pixels: see `formats.read`.
         channels: see `selection.select_channels`.
         format, compression: see `formats.write`.
         name: of the model, for the provenance.
@@ -41,6 +41,7 @@ class Choices:
 
     axes: str | None = None
     level: int = 0
+    scene: str | None = None
     max_pixels: int | None = None
     channels: str | None = None
     format: str | None = None
@@ -116,7 +117,8 @@ def upscale_file(
         ValueError: the file, the model and the choices do not fit each other, or there is no room for the result.
         OSError: a file cannot be read or written.
     """
-    with formats.read(source, axes=choices.axes, level=choices.level, max_pixels=choices.max_pixels) as image:
+    reading = {name: getattr(choices, name) for name in ("axes", "level", "scene", "max_pixels")}
+    with formats.read(source, **reading) as image:
         if choices.channels is not None:
             image = select_channels(image, choices.channels)
         if choices.format == "imagej":  # knows one order of planes

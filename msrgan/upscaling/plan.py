@@ -24,6 +24,18 @@ BAND = 1 << 25
 LOWEST = 64
 
 
+class Options(NamedTuple):
+    """How an image is enlarged; `array.upscale` explains each."""
+
+    tile: int = 256
+    overlap: int | None = None
+    batch: int | None = None
+    clip: bool = False
+    consistent: bool = False
+    normalize_over: str = "stack"
+    nan: str = "refuse"
+
+
 class Rows(NamedTuple):
     """A row of tiles of the result: its first row, and the pixels (h, scale X, C) in the dtype of the plan."""
 
@@ -41,20 +53,8 @@ class Plan:
         tiles: how many there are in all.
     """
 
-    def __init__(
-        self,
-        model: Upscaler,
-        image: Image,
-        *,
-        tile: int = 256,
-        overlap: int | None = None,
-        batch: int | None = None,
-        clip: bool = False,
-        consistent: bool = False,
-        normalize_over: str = "stack",
-        nan: str = "refuse",
-    ):
-        """Check the arguments, which are those of `upscale`; no pixel is read.
+    def __init__(self, model: Upscaler, image: Image, options: Options):
+        """Check the arguments; no pixel is read.
 
         Raises:
             ValueError: the image does not fit the model, or an argument is wrong.
@@ -63,15 +63,15 @@ class Plan:
         check_dtype(self.dtype)
         if 0 in image.pixels.shape:
             raise ValueError(f"An image has pixels. Received: {image.axes} {tuple(image.pixels.shape)}")
-        for name, value, known in (("normalize_over", normalize_over, OVER), ("nan", nan, NAN)):
+        for name, value, known in (("normalize_over", options.normalize_over, OVER), ("nan", options.nan, NAN)):
             if value not in known:
                 raise ValueError(f"`{name}` is one of {', '.join(known)}. Received: {value}")
         self.model, self.image = model, image
         self.fields = fields(image, model)
-        self._consistency = Consistency(model.metadata["degradation"], model.scale) if consistent else None
-        self._clip, self._over, self._nan = clip, normalize_over, nan
-        tile, overlap = _check_tiles(tile, overlap, model, self._consistency)
-        self._batch = 1 if batch is None else _positive("batch", batch)
+        self._consistency = Consistency(model.metadata["degradation"], model.scale) if options.consistent else None
+        self._clip, self._over, self._nan = options.clip, options.normalize_over, options.nan
+        tile, overlap = _check_tiles(options.tile, options.overlap, model, self._consistency)
+        self._batch = 1 if options.batch is None else _positive("batch", options.batch)
         # As low as the width demands.
         row = model.scale**2 * image.sizes["X"] * image.dtype.itemsize * (3 if image.is_rgb else len(self.fields[0]))
         height = min(tile, max(LOWEST, BAND // row))

@@ -11,7 +11,7 @@ import numpy as np
 
 from msrgan.io.image import BAND_BYTES, Band, Image
 from msrgan.models import Upscaler
-from msrgan.upscaling.plan import Plan
+from msrgan.upscaling.plan import Options, Plan
 
 _Item = TypeVar("_Item")
 # Rows read ahead of the network, and tiles enlarged ahead of who takes them.
@@ -19,17 +19,7 @@ _STRIPS, _TILES = 1, 8
 
 
 def bands(
-    model: Upscaler,
-    image: Image,
-    *,
-    tile: int = 256,
-    overlap: int | None = None,
-    batch: int | None = None,
-    clip: bool = False,
-    consistent: bool = False,
-    normalize_over: str = "stack",
-    nan: str = "refuse",
-    progress: Callable[[int, int], None] | None = None,
+    model: Upscaler, image: Image, *, progress: Callable[[int, int], None] | None = None, **options: Any
 ) -> Iterator[Band]:
     """Enlarge an image in Y and X; planes come in the order of its file, each from top to bottom.
 
@@ -39,34 +29,18 @@ def bands(
     Args:
         model: from `load`.
         image: pixels may still lie in the file.
-        tile: as for `upscale`, like `overlap`, `batch`, `clip`, `consistent`, `normalize_over` and `nan`.
-        overlap: see there.
-        batch: see there.
-        clip: see there.
-        consistent: see there.
-        normalize_over: see there.
-        nan: see there.
         progress: is called with (tiles done, tiles in all), in the thread that takes the bands.
+        options: fields of `plan.Options`.
 
     Returns:
         Bands of full width, in the dtype of the image and the byte order of this machine; planes that a model takes
         together wait in a temporary file.
 
     Raises:
-        ValueError: at once: the image does not fit the model, or an argument is wrong; later: pixels are not finite.
+        ValueError: at once: the image does not fit the model, or an option is wrong; later: pixels are not finite.
         UnreadableImageError: later: the file is damaged.
     """
-    plan = Plan(
-        model,
-        image,
-        tile=tile,
-        overlap=overlap,
-        batch=batch,
-        clip=clip,
-        consistent=consistent,
-        normalize_over=normalize_over,
-        nan=nan,
-    )
+    plan = Plan(model, image, Options(**options))
     parts = _rows(plan, progress)
     return _together(plan, parts) if len(plan.fields[0]) > 1 else _one_by_one(plan, parts)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from msrgan.io import encode, integrity
+from msrgan.io import encode, integrity, npy
 from msrgan.io.image import Band, Image, PixelSize, Promised
 
 PROVENANCE = {"software": "msrgan 9.9", "model": "srgan µ", "place": "Łódź 北", "note": "a\nb"}
@@ -84,6 +84,16 @@ def test_npy_holds_any_stack(tmp_path, dtype):
     read = np.load(save(tmp_path / "a.npy", Image(pixels, "TCYX"), "npy", height=3))
     assert read.dtype.newbyteorder("=") == pixels.dtype.newbyteorder("=")
     np.testing.assert_array_equal(read, pixels)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("YXC", (5, 4, 3)), ("CYX", (1, 5, 4)), ("XTYC", (4, 2, 5, 3)), ("YX", (5, 4))]
+)
+def test_npy_keeps_the_order_of_its_axes(tmp_path, axes, shape):
+    pixels = noise(shape, "uint16")
+    np.save(tmp_path / "a.npy", pixels)
+    with npy.read(tmp_path / "a.npy", axes=axes) as image:
+        np.testing.assert_array_equal(np.load(save(tmp_path / "b.npy", image, "npy", height=2)), pixels)
 
 
 @pytest.mark.parametrize(

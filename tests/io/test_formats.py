@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image as Pillow
 
 import msrgan
+from msrgan import io
 from msrgan.io import UnreadableImageError, formats, outputs
 from msrgan.io.image import Channel, Image, PixelSize
 
@@ -148,3 +149,12 @@ def test_a_raster_that_would_not_fit_into_memory_is_refused_by_default(tmp_path,
     monkeypatch.setattr(formats.capacity, "free_memory", lambda: 4 * 100)
     with pytest.raises(UnreadableImageError, match="at most `max_pixels` pixels, 100. Received: 12 x 16"):
         msrgan.read(tmp_path / "a.png")
+
+
+def test_a_scene_is_one_of_a_file_that_can_hold_several(tmp_path, monkeypatch):
+    io.write_pixels(tmp_path / "a.png", np.zeros((4, 5), np.uint8))
+    with pytest.raises(ValueError, match="`scene` is one of a CZI, ND2 or LIF file. Received: 1 for .*a.png"):
+        formats.read(tmp_path / "a.png", scene="1")
+    (tmp_path / "a.lif").write_bytes(b"p\0\0\0")
+    monkeypatch.setattr("msrgan.io.vendor.read", lambda path, **named: named)
+    assert formats.read(tmp_path / "a.lif", scene="1")["scene"] == "1"

@@ -39,3 +39,11 @@ def test_labels_of_planes_follow_their_channels():
     extra = select_channels(image, "3,1").extra
     assert extra["imagej"]["Labels"] == [f"t{t}c{c}z{z}" for t in range(2) for c in (3, 1) for z in range(3)]
     assert (extra["imagej"]["Info"], extra["description"]) == ("kept", "kept")
+
+
+def test_a_single_channel_is_number_0_or_its_name():
+    image = Image(PIXELS[0, 0], "ZYX", channels=(Channel("DAPI"),))
+    for text in ("0", "DAPI"):
+        assert select_channels(image, text) is image
+    with pytest.raises(ValueError, match="`channels` are numbers from 0 to 0 or names.*Received: 1"):
+        select_channels(image, "1")

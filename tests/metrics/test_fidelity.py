@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import normalized_root_mse, peak_signal_noise_ratio
 
-from msrgan.metrics import match_intensity, mse, nrmse, psnr, varying_channels
+from msrgan.metrics import match_intensity, ms_ssim, mse, nrmse, psnr, ssim, varying_channels
 
 
 def test_hand_computed_values():
@@ -48,8 +48,8 @@ def test_units_play_no_part(metric, noisy_pair):
     assert metric(*noisy_pair, data_range=4095) == pytest.approx(metric(*scaled, data_range=1))
 
 
-@pytest.mark.parametrize("metric", [mse, nrmse, psnr])
-def test_errors(metric):
+@pytest.mark.parametrize("metric", [mse, nrmse, psnr, ssim, ms_ssim])
+def test_shapes_and_ranges(metric):
     image = np.zeros((16, 16, 1))
     with pytest.raises(ValueError, match="one shape"):
         metric(image, image[..., 0], data_range=1)

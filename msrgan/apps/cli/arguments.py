@@ -70,6 +70,12 @@ def add_axes(parser: Any) -> None:
     )
 
 
+def add_part(parser: Any) -> None:
+    """Add the options that choose one of several images in a file."""
+    parser.add_argument("--level", type=count, default=0, help="of a pyramid, 0 the finest (default: 0)")
+    parser.add_argument("--scene", help="name or number of one of several images in a CZI, ND2 or LIF file")
+
+
 def add_corrections(parser: Any) -> None:
     """Add the corrections of what a model gives."""
     parser.add_argument("--clip", action="store_true", help="keep results within the range of the values of the input")

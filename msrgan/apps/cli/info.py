@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from msrgan.apps.cli.arguments import add_axes, count, whole
+from msrgan.apps.cli.arguments import add_axes, add_part, whole
 from msrgan.messages import report, say
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("input", nargs="+", metavar="IN", help="image file, folder, or pattern as 'a/**/*.tif'")
     parser.add_argument("--scale", type=whole(2), default=4, help="enlargement that is told of (default: 4)")
     parser.add_argument("--format", help="that would be written (default: as the input)")
-    parser.add_argument("--level", type=count, default=0, help="of a pyramid, 0 the finest (default: 0)")
+    add_part(parser)
     add_axes(parser)
     parser.set_defaults(run=_info)
 
@@ -32,7 +32,7 @@ def _info(arguments: argparse.Namespace) -> int:
     failed = False
     for path in targets.files(arguments.input):
         try:
-            with formats.read(path, axes=arguments.axes, level=arguments.level) as image:
+            with formats.read(path, axes=arguments.axes, level=arguments.level, scene=arguments.scene) as image:
                 say("\n".join([str(path), *(f"  {line}" for line in _lines(image, path, arguments))]))
         except (ValueError, OSError, MemoryError) as error:
             text = str(error) or "does not fit into memory"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msrgan.apps.cli.arguments import add_axes, add_corrections, count, positive, shard, whole
+from msrgan.apps.cli.arguments import add_axes, add_corrections, add_part, count, positive, shard, whole
 from msrgan.messages import Bars, hush, import_tensorflow, report, say, warn, with_options
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is read")
     add_axes(group)
     group.add_argument("--channels", metavar="LIST", help="numbers or names, as 0,2 or DAPI,GFP (default: all)")
-    group.add_argument("--level", type=count, default=0, help="of a pyramid, 0 the finest (default: 0)")
+    add_part(group)
     group.add_argument(
         "--max-pixels", type=positive_pixels, metavar="N", help="refuse larger ones (default: what fits)"
     )
@@ -99,7 +99,7 @@ def _choices(arguments: argparse.Namespace) -> Choices:
 
     names = ("clip", "consistent", "normalize_over", "nan", "tile", "overlap", "batch")
     existing = "overwrite" if arguments.overwrite else "skip" if arguments.skip_existing else "refuse"
-    same = ("axes", "level", "max_pixels", "channels", "format", "compression", "dry_run")
+    same = ("axes", "level", "scene", "max_pixels", "channels", "format", "compression", "dry_run")
     stream = {name: getattr(arguments, name) for name in names}
     same = {name: getattr(arguments, name) for name in same}
     return Choices(**same, name=str(arguments.model), existing=existing, stream=stream)
