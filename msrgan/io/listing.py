@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from msrgan.io.raster import SUFFIXES
+from msrgan.io.pixels import SUFFIXES
 from msrgan.messages import few, warn
 
 MASK_FOLDERS = ("labels", "masks")

@@ -16,6 +16,7 @@ import msrgan
 from msrgan import io
 from msrgan.apps import cli
 from msrgan.io import capacity
+from msrgan.io.image import PixelSize
 from msrgan.upscaling import stream
 
 
@@ -24,9 +25,8 @@ def folder(tmp_path):
     """A folder of good files of several kinds."""
     rng = np.random.default_rng(0)
     io.write_pixels(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
-    io.write_pixels(
-        tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5
-    )
+    plane = msrgan.Image(rng.integers(0, 4095, (20, 24), dtype=np.uint16), "YX", pixel_size=PixelSize(0.5, 0.5))
+    msrgan.write(tmp_path / "in" / "plate" / "b.TIF", plane)
     io.write_pixels(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
     return tmp_path / "in"
 
@@ -47,7 +47,8 @@ def test_a_folder_is_mirrored(folder, tmp_path):
     np.testing.assert_array_equal(
         io.read_pixels(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", io.read_pixels(folder / "a.png"))
     )
-    assert io.open_image(tmp_path / "out" / "plate" / "b.TIF").pixel_size == pytest.approx(0.125)
+    with msrgan.read(tmp_path / "out" / "plate" / "b.TIF") as image:
+        assert image.pixel_size.x == pytest.approx(0.125)
 
 
 def test_the_output_is_a_file_or_a_folder(folder, tmp_path):
@@ -152,8 +153,8 @@ def test_three_planes_stay_planes(tmp_path):
     ome = {"axes": "CYX", "PhysicalSizeX": 0.2, "PhysicalSizeXUnit": "µm"}
     tifffile.imwrite(tmp_path / "a.tif", planes, ome=True, photometric="minisblack", metadata=ome)
     assert upscale(tmp_path / "a.tif", tmp_path / "b.tif") == 0
-    image = io.open_image(tmp_path / "b.tif")
-    assert (image.is_rgb, image.pixel_size) == (False, pytest.approx(0.1))
+    with msrgan.read(tmp_path / "b.tif") as image:
+        assert (image.is_rgb, image.pixel_size.x) == (False, pytest.approx(0.1))
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         np.testing.assert_array_equal(file.asarray(), planes.repeat(2, 1).repeat(2, 2))
 
