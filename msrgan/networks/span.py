@@ -1,15 +1,19 @@
 """SPAN: a small, fast generator of plain 3x3 convolutions whose attention has no parameters.
 
 Wan et al., "Swift Parameter-free Attention Network for Efficient Super-Resolution", arXiv 2311.12770, figure 2; it won
-the overall track of the NTIRE 2024 challenge on efficient super-resolution. It has no pooling, so that tiles stay exact.
+the overall track of the NTIRE 2024 challenge on efficient super-resolution. It has no pooling: tiles stay exact.
 """
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import layers, ops
 
 from msrgan.networks.phases import DepthToSpace
 from msrgan.networks.skip import add_image, one_of, output_layer
 
+Tensor = Any
 _GAIN = 2
 
 
@@ -62,14 +66,20 @@ def _attention_block(x, name):
     """Return (x + h) * (sigmoid(h) - 1/2), h being three convolutions of x, and the first of the three (equation 4)."""
     filters = x.shape[-1]
     first = ReparameterizedConv2D(filters, name=f"{name}_conv1")(x)
-    h = layers.Activation("silu", name=f"{name}_act1")(first)
+    h = _silu(first, name=f"{name}_act1")
     h = ReparameterizedConv2D(filters, name=f"{name}_conv2")(h)
-    h = layers.Activation("silu", name=f"{name}_act2")(h)
+    h = _silu(h, name=f"{name}_act2")
     h = ReparameterizedConv2D(filters, name=f"{name}_conv3")(h)
     attention = layers.Activation("sigmoid", name=f"{name}_sigmoid")(h)
     attention = layers.Rescaling(1.0, offset=-0.5, name=f"{name}_attention")(attention)
     total = layers.Add(name=f"{name}_add")([x, h])
     return layers.Multiply(name=f"{name}_multiply")([total, attention]), first
+
+
+def _silu(x, name):
+    # That of Keras takes a gradient of its own into the export, whose operations `msrgan.models.safety` does not know.
+    gate = layers.Activation("sigmoid", name=f"{name}_gate")(x)
+    return layers.Multiply(name=name)([x, gate])
 
 
 @keras.saving.register_keras_serializable("msrgan")
@@ -94,44 +104,45 @@ class ReparameterizedConv2D(layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
 
-    def build(self, shape):
-        """Add the four kernels."""
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Add the four kernels and their biases."""
         inside, outside, wide_in, wide_out = shape[-1], self.filters, _GAIN * shape[-1], _GAIN * self.filters
-        self.widen = self.add_weight((inside, wide_in), initializer="glorot_uniform", name="widen")
-        self.widen_bias = self.add_weight((wide_in,), initializer="zeros", name="widen_bias")
-        # Of a convolution over nine pixels, as `Conv2D` has it.
-        self.spatial = self.add_weight((3, 3, wide_in, wide_out), initializer="glorot_uniform", name="spatial")
-        self.spatial_bias = self.add_weight((wide_out,), initializer="zeros", name="spatial_bias")
-        self.narrow = self.add_weight((wide_out, outside), initializer="glorot_uniform", name="narrow")
-        self.shortcut = self.add_weight((inside, outside), initializer="glorot_uniform", name="shortcut")
-        self.bias = self.add_weight((outside,), initializer="zeros", name="bias")
+        self.widen = self._kernel((inside, wide_in), "widen")
+        self.widen_bias = self._bias(wide_in, "widen_bias")
+        self.spatial = self._kernel((3, 3, wide_in, wide_out), "spatial")
+        self.spatial_bias = self._bias(wide_out, "spatial_bias")
+        self.narrow = self._kernel((wide_out, outside), "narrow")
+        self.bias = self._bias(outside, "bias")
+        self.shortcut = self._kernel((inside, outside), "shortcut")
 
-    def merged(self):
+    def _kernel(self, shape, name):
+        # Half precision would round each of four kernels instead of their product alone: no autocast.
+        return self.add_weight(shape, initializer="glorot_uniform", autocast=False, name=name)
+
+    def _bias(self, size, name):
+        return self.add_weight((size,), initializer="zeros", autocast=False, name=name)
+
+    def merged(self) -> tuple[Tensor, Tensor]:
         """Return kernel (3, 3, C, filters) and bias (filters,) of the one convolution."""
         wide = ops.matmul(self.spatial, self.narrow)  # (3, 3, wide_in, filters)
         centre = ops.pad(self.shortcut[None, None], ((1, 1), (1, 1), (0, 0), (0, 0)))
         bias = ops.matmul(self.widen_bias, ops.sum(wide, (0, 1))) + ops.matmul(self.spatial_bias, self.narrow)
         return ops.matmul(self.widen, wide) + centre, bias + self.bias
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         """Convolve (B, H, W, C) to (B, H, W, filters)."""
         kernel, bias = self.merged()
-        x = ops.conv(x, ops.cast(kernel, x.dtype), padding="same")
-        return x + ops.cast(bias, x.dtype)
-
-    def compute_output_shape(self, shape):
-        """Return the shape of the result."""
-        return (*shape[:-1], self.filters)
+        return ops.conv(x, ops.cast(kernel, x.dtype), padding="same") + ops.cast(bias, x.dtype)
 
     def reach(self, radius: int) -> int:
         """Return the radius at the input that a radius at the output needs."""
         return radius + 1
 
-    def folded(self) -> tuple[layers.Conv2D, list]:
+    def folded(self) -> tuple[layers.Conv2D, list[np.ndarray]]:
         """Return the plain convolution that does the same, not built yet, and its weights."""
         plain = layers.Conv2D(self.filters, 3, padding="same", name=self.name, dtype=self.dtype_policy)
         return plain, [ops.convert_to_numpy(value) for value in self.merged()]
 
-    def get_config(self):
-        """Return the arguments of the layer."""
-        return {**super().get_config(), "filters": self.filters}
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return super().get_config() | {"filters": self.filters}
