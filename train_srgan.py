@@ -68,8 +68,8 @@ def _add_pairs(group):
     add("--patch-size", type=positive, default=96, metavar="PIXELS", help="side of the sharp patches (%(default)s)")
     add(
         "--degradation", default="bicubic",
-        help="how coarse images are made of sharp ones: bicubic, thesis, area, gaussian:sigma=S or "
-        "microscope:NAME=LOW..HIGH,... (%(default)s)",
+        help="how coarse images are made of sharp ones: bicubic, thesis, area, gaussian:sigma=S, "
+        "mixed:sigma=LOW..HIGH or microscope:NAME=LOW..HIGH,... (%(default)s)",
     )  # fmt: skip
     add("--crop", choices=("random", "grid"), default="random", help="where patches are cut (%(default)s)")
     add("--crops-per-image", type=positive, default=1, metavar="N", help="patches of it in an epoch (%(default)s)")
@@ -101,7 +101,8 @@ def _add_training(group):
     add("--pretrain-learning-rate", type=non_negative, help="likewise, on the pixel loss (msrgan 3e-4)")
     add(
         "--decay", type=decay, nargs="*", metavar="WHEN:FACTOR",
-        help="when the learning rate of the GAN falls: 0.5:0.1 is to a tenth, at half of --steps",
+        help="when the learning rate of the GAN falls: 0.5:0.1 is to a tenth, at half of --steps; cosine: in both "
+        "phases, slowly to zero",
     )  # fmt: skip
     add("--adam-beta-2", type=fraction, help="memory of the Adam optimizer (0.999; esrgan 0.99)")
 

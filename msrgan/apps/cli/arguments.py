@@ -35,13 +35,15 @@ fraction = argument(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
 width = argument(float, "a number above 0 and below 100", lambda x: 0 < x < 100)
 
 
-def decay(text: str) -> tuple[float, float]:
-    """Parse WHEN:FACTOR, when a learning rate falls and to which part of itself."""
+def decay(text: str) -> tuple[float, float] | str:
+    """Parse WHEN:FACTOR, when a learning rate falls and to which part of itself, or the word cosine."""
+    if text == "cosine":
+        return text
     when, _, factor = text.partition(":")
     try:
         return non_negative(when), non_negative(factor)
     except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1. Received: {text}") from None
+        raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1, or cosine. Received: {text}") from None
 
 
 def shard(text: str) -> tuple[int, int]:
