@@ -205,8 +205,8 @@ def test_pages_without_axes_are_channels_only_where_told(options, count):
     planes = PLANES[:count]
     data = encoded(planes, photometric="minisblack", **options)
     refusal = (
-        f"an image has the axes Y, X and channels. Received: {count} pages without axes in plates/a.tif. "
-        "Say what they are: `axes` CYX for channels, ZYX for a stack"
+        f"pages are a stack or channels. Received: {count} pages without axes in plates/a.tif. "
+        "Say what they are: `axes` ZYX for a stack, CYX for channels"
     )
     with pytest.raises(io.UnreadableImageError) as caught:
         io.decode(data, "plates/a.tif")

@@ -66,7 +66,7 @@ def axes(text: str) -> str:
 def add_axes(parser: Any) -> None:
     """Add the option that tells what the pages of a TIFF are."""
     parser.add_argument(
-        "--axes", type=axes, help="what the pages of a TIFF are where it does not say so: CYX for channels"
+        "--axes", type=axes, help="what pages are that do not say so: ZYX for a stack, CYX for channels"
     )
 
 
