@@ -200,11 +200,8 @@ def _tell_of_others(series: list[tifffile.TiffPageSeries], levels: list[tifffile
     """Warn of the images of a file that are not read."""
     count = 1 + sum(all(other is not level for level in levels) for other in series)
     if count > 1:
-        first = levels[0]
-        sizes = "x".join(map(str, first.shape))
-        warn_once(
-            f"{name}: holds {count} images. Only the first is read, {first.axes} {sizes}; save the others as files"
-        )
+        sizes = f"{levels[0].axes} {'x'.join(map(str, levels[0].shape))}"
+        warn_once(f"{name}: holds {count} images. The first is read, {sizes}. Save the others as files")
 
 
 def _check_promises(tif: tifffile.TiffFile) -> None:
