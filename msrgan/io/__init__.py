@@ -6,11 +6,10 @@ order RGB: `read_pixels` and `write_pixels`.
 """
 
 from msrgan.io.listing import list_images, survey_folder
-from msrgan.io.pixels import SUFFIXES, content_hash, decode, read_pixels, write_pixels
+from msrgan.io.pixels import content_hash, decode, read_pixels, write_pixels
 from msrgan.io.source import UnreadableImageError
 
 __all__ = [
-    "SUFFIXES",
     "UnreadableImageError",
     "content_hash",
     "decode",

@@ -8,17 +8,15 @@ import os
 import numpy as np
 
 from msrgan.io import axes as _axes
-from msrgan.io import formats, raster, tiff
+from msrgan.io import formats, frames, raster, tiff
 from msrgan.io.image import Image
 from msrgan.io.source import UnreadableImageError
 
-# Of the files of a folder that are trained on.
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _BLOCK = 1 << 20
 
 
-def read_pixels(path: str | os.PathLike, *, axes: str | None = None) -> np.ndarray:
-    """Read the pixels of an image file of any format of `formats.read`.
+def read_pixels(path: str | os.PathLike, *, axes: str | None = None, frame: str = "") -> np.ndarray:
+    """Read the pixels of an image file of any format of `formats.read`, or of one frame of a stack.
 
     Alpha is dropped, three equal colour planes become one channel, palettes are applied, 1-bit images become
     0 and 255, and wider integers become uint16 where their values allow it. Planes are channels when the file or `axes`
@@ -28,6 +26,7 @@ def read_pixels(path: str | os.PathLike, *, axes: str | None = None) -> np.ndarr
         path: the file.
         axes: what the dimensions of a TIFF of several planes are, in place of what it says itself: letters of C, Y, X,
             Z and T in the order in which they are stored, as "CYX". Most other files need none.
+        frame: of a stack, one of `frames.names`, as "T3 Z0"; nothing else of the stack is read.
 
     Returns:
         The pixels, (H, W, C), uint8, uint16 or float32.
@@ -35,35 +34,37 @@ def read_pixels(path: str | os.PathLike, *, axes: str | None = None) -> np.ndarr
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: `axes` are none of an image.
-        UnreadableImageError: the file is no image, is damaged or truncated, is a stack, does not say what its planes
-            are, does not fit into memory, or has pixels that are NaN, infinite or wider than 16 bits.
+        UnreadableImageError: the file is no image, is damaged or truncated, is a stack and has no such `frame`, does
+            not say what its planes are, does not fit into memory, or has pixels that are NaN, infinite or wider than 16
+            bits.
     """
     with formats.read(path, axes=axes) as image:
-        return _pixels(image, path)
+        return pixels_of(image, path, frame)
 
 
 def decode(data: bytes, name: str | os.PathLike, *, axes: str | None = None) -> np.ndarray:
     """Decode the bytes of a picture or a TIFF like `read_pixels`; `name` stands in the error messages."""
     axes = None if axes is None else _axes.check(axes)
     with tiff.decode(data, name, axes=axes) if data[:4] in tiff.MAGIC else raster.decode(data, name) as image:
-        return _pixels(image, name)
+        return pixels_of(image, name)
 
 
-def _pixels(image: Image, name: str | os.PathLike) -> np.ndarray:
-    if set(image.stack) - {"C"} or (image.stack and image.is_rgb):
+def pixels_of(image: Image, name: str | os.PathLike, frame: str = "") -> np.ndarray:
+    """Read an open image, or one frame of it, like `read_pixels`; `name` stands in the error messages."""
+    shape = tuple(image.pixels.shape)
+    if not frame and len(frames.names(image)) > 1:
         raise UnreadableImageError(
             f"{name}: cannot be read as an image (an image has the axes Y, X and channels, this stack has "
-            f"{image.axes} {tuple(image.pixels.shape)}. Save its planes as single files)"
+            f"{image.axes} {shape}. Take one of its planes)"
         )
     try:
-        pixels = np.asarray(image.pixels[(slice(None),) * len(image.axes)])
-        pixels = _tidy(np.moveaxis(pixels, 0, -1) if image.stack else np.atleast_3d(pixels))
+        pixels = _tidy(frames.read(image, frame))
     except UnreadableImageError:
         raise
     except ValueError as error:
-        raise UnreadableImageError(f"{name}: {error}") from None
+        raise UnreadableImageError(f"{frames.titled(name, frame)}: {error}") from None
     except MemoryError:
-        raise UnreadableImageError(f"{name}: its {tuple(image.pixels.shape)} pixels do not fit into memory") from None
+        raise UnreadableImageError(f"{name}: its {shape} pixels do not fit into memory") from None
     return np.ascontiguousarray(pixels[..., :1]) if image.is_rgb and _is_grey(pixels) else pixels
 
 
@@ -88,6 +89,13 @@ def write_pixels(path: str | os.PathLike, image: np.ndarray) -> None:
         formats.write(path, stored)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def tidy_dtype(stored: np.dtype) -> np.dtype:
+    """Return which of the three dtypes pixels of another have when they are read."""
+    if stored.kind == "f":
+        return np.dtype(np.float32)
+    return np.dtype(np.uint8 if stored == np.uint8 else np.uint16)
 
 
 def _tidy(image: np.ndarray) -> np.ndarray:

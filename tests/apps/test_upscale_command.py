@@ -167,8 +167,8 @@ def test_pages_without_axes_are_refused_or_told(tmp_path, capsys):
     assert upscale(tmp_path / "in", tmp_path / "out") == 1
     (line,) = error_lines(capsys)
     assert line == (
-        "msrgan: error: an image has the axes Y, X and channels. Received: 3 pages without axes in "
-        f"{tmp_path}/in/a.tif. Say what they are: --axes CYX for channels, ZYX for a stack"
+        "msrgan: error: pages are a stack or channels. Received: 3 pages without axes in "
+        f"{tmp_path}/in/a.tif. Say what they are: --axes ZYX for a stack, CYX for channels"
     )
     for axes in ("cyx", "ZYX"):
         assert upscale(tmp_path / "in", tmp_path / axes, "--axes", axes) == 0

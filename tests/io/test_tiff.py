@@ -205,8 +205,8 @@ def test_pages_without_axes_are_channels_only_where_told(options, count):
     planes = PLANES[:count]
     data = encoded(planes, photometric="minisblack", **options)
     refusal = (
-        f"an image has the axes Y, X and channels. Received: {count} pages without axes in plates/a.tif. "
-        "Say what they are: `axes` CYX for channels, ZYX for a stack"
+        f"pages are a stack or channels. Received: {count} pages without axes in plates/a.tif. "
+        "Say what they are: `axes` ZYX for a stack, CYX for channels"
     )
     with pytest.raises(io.UnreadableImageError) as caught:
         io.decode(data, "plates/a.tif")
@@ -416,6 +416,27 @@ def test_planes_in_other_files_are_not_looked_for(tmp_path):
         tifffile.imwrite(tmp_path / name, PLANES[k], photometric="minisblack", description=own, metadata=None)
     with pytest.raises(io.UnreadableImageError, match=r"its planes lie in 2 files, such as b\.ome\.tif"):
         tiff.read(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize("is_ome", [False, True])
+def test_images_that_are_not_read_are_told_once(tmp_path, caplog, is_ome):
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=is_ome) as writer:
+        for height, width in ((16, 17), (12, 5), (9, 16)):  # not those of a pyramid
+            writer.write(PLANES[0, :height, :width], photometric="minisblack")
+    for _ in range(2):
+        with tiff.read(path) as image:
+            np.testing.assert_array_equal(image.read(), PLANES[0])
+    assert caplog.messages == [f"{path}: holds 3 images. The first is read, YX 16x17. Save the others as files"]
+
+
+def test_levels_of_a_pyramid_are_no_other_images(tmp_path, caplog):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for step in (1, 2):
+            writer.write(np.ascontiguousarray(PLANES[0, :16:step, :16:step]), subfiletype=step - 1, metadata=None)
+    with tiff.read(tmp_path / "a.tif") as image:
+        assert image.levels == ((16, 16), (8, 8))
+    assert caplog.messages == []
 
 
 def test_palettes_of_imagej_are_a_matter_of_show(tmp_path):

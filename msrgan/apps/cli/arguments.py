@@ -68,7 +68,7 @@ def axes(text: str) -> str:
 def add_axes(parser: Any) -> None:
     """Add the option that tells what the pages of a TIFF are."""
     parser.add_argument(
-        "--axes", type=axes, help="what the pages of a TIFF are where it does not say so: CYX for channels"
+        "--axes", type=axes, help="what pages are that do not say so: ZYX for a stack, CYX for channels"
     )
 
 
@@ -90,7 +90,11 @@ def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
     """Add the options of data, machine and run folder; their names are those of `training.settings.Settings`."""
     group = parser.add_argument_group("data")
     add = group.add_argument
-    add("--data", default="simulated", help="folder of images, or the name of a set: see msrgan datasets (%(default)s)")
+    add(
+        "--data",
+        default="simulated",
+        help="folder of images or stacks, or a name of msrgan datasets (%(default)s)",
+    )
     add("--manual-dir", type=Path, metavar="DIR", help="where you put the raw files of a named set")
     add("--data-dir", type=Path, metavar="DIR", help="where the prepared copy of a named set lies or will be written")
     add(
