@@ -1,4 +1,8 @@
-"""Files and folders that appear whole or not at all: write beside, fsync, rename."""
+"""Files and folders that appear whole or not at all: write beside, fsync, rename.
+
+What is being written has a name beginning with ".msrgan-" and is locked by its process. The lock dies with the process,
+however it ends: who writes the same file next takes the place of what a killed one left.
+"""
 
 import contextlib
 import os
@@ -6,6 +10,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows has no flock
+    fcntl = None
+
+_PREFIX = ".msrgan-"
+# Characters of a name that the temporary one ends with: a file name has 255 bytes, a character up to four.
+_NAME = 55
 
 
 @contextlib.contextmanager
@@ -16,16 +29,15 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=f"-{path.name}")
-    os.close(handle)
-    try:
-        yield Path(temporary)
-        _sync(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _held(path, os.O_RDWR | os.O_CREAT) as temporary:
+        try:
+            yield temporary
+            _sync(temporary)
+            os.chmod(temporary, 0o666 & ~_umask())  # made for this process alone
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager
@@ -36,23 +48,87 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    old = temporary.with_name(f"{temporary.name}-old")
+    with _held(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)) as temporary:
+        old = temporary.with_name(f"{temporary.name}-old")
+        try:
+            if old.exists() and not path.exists():  # a process was killed between the two renames below
+                old.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
+            yield temporary
+            for folder, _, names in os.walk(temporary):
+                for name in names:
+                    _sync(os.path.join(folder, name))
+            os.chmod(temporary, 0o777 & ~_umask())
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(path: Path, flags: int) -> Iterator[Path]:
+    """Give an empty temporary file or folder beside a path, which no other process takes for a leftover meanwhile.
+
+    Its name follows from the path, so that a leftover is replaced; where another process is writing the same, or the
+    file system has no locks, it is a name of its own.
+    """
+    is_file = bool(flags & os.O_CREAT)
+    temporary = path.with_name(f"{_PREFIX}{path.name[-_NAME:]}")
+    lock = _lock(temporary, flags)
     try:
+        if lock is not None:
+            _empty(temporary, lock, is_file=is_file)
+        elif is_file:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=f"-{path.name[-_NAME:]}")
+            os.close(handle)
+            temporary = Path(name)
+        else:
+            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX, suffix=f"-{path.name[-_NAME:]}"))
         yield temporary
-        for folder, _, names in os.walk(temporary):
-            for name in names:
-                _sync(os.path.join(folder, name))
-        os.chmod(temporary, 0o777 & ~_umask())
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if old.exists() and not path.exists():
-            old.rename(path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(temporary: Path, flags: int) -> int | None:
+    """Open a file or a folder, made if need be, and lock it; return its descriptor, None where that is impossible."""
+    if fcntl is None:
+        return None
+    try:
+        if not flags & os.O_CREAT:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(temporary, 0o700)
+        lock = os.open(temporary, flags | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return None
+    try:
+        # On NFS Linux makes a lock of byte ranges of it; those need a file.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Between opening and locking, its last holder may have given it its final name.
+        if os.path.samestat(os.lstat(temporary), os.fstat(lock)):
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:  # a file system without locks
+        with contextlib.suppress(OSError):
+            (os.unlink if flags & os.O_CREAT else os.rmdir)(temporary)
+    os.close(lock)
+    return None
+
+
+def _empty(temporary: Path, lock: int, *, is_file: bool) -> None:
+    if is_file:
+        return os.ftruncate(lock, 0)
+    for entry in list(os.scandir(temporary)):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry)
+        else:
+            os.unlink(entry)
 
 
 @contextlib.contextmanager
