@@ -17,7 +17,7 @@ import tifffile
 from PIL import GifImagePlugin
 
 from msrgan.io import axes as _axes
-from msrgan.io import headers, integrity, tiff
+from msrgan.io import headers, integrity, provenance, tiff
 from msrgan.io.atomic import atomic
 from msrgan.io.image import Image
 from msrgan.io.source import Source, UnreadableImageError, check_level, check_size, reason
@@ -153,7 +153,7 @@ def _encode_tiff(path: Path, image: np.ndarray, *, pixel_size: float | None, rgb
     """Write an image (H, W, C): RGB if it is so and has three channels, else one plane a channel, as ImageJ does."""
     if rgb and image.shape[2] == 3:
         size = {} if pixel_size is None else {"resolution": (1e4 / pixel_size,) * 2, "resolutionunit": 3}
-        tifffile.imwrite(path, image, photometric="rgb", metadata=None, **size)
+        tifffile.imwrite(path, image, photometric="rgb", metadata=None, software=provenance.software(), **size)
     else:
         # ImageJ's dialect keeps channels apart from other planes, and micrometres as micrometres.
         size = {} if pixel_size is None else {"resolution": (1 / pixel_size,) * 2}
