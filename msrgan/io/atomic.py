@@ -29,15 +29,17 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(path, os.O_RDWR | os.O_CREAT) as temporary:
-        try:
-            yield temporary
-            _sync(temporary)
-            os.chmod(temporary, 0o666 & ~_umask())  # made for this process alone
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    temporary, lock = _reserved(path, os.O_RDWR | os.O_CREAT)
+    try:
+        yield temporary
+        _sync(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        _release(lock)
 
 
 @contextlib.contextmanager
@@ -48,51 +50,60 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _held(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)) as temporary:
-        old = temporary.with_name(f"{temporary.name}-old")
-        try:
-            if old.exists() and not path.exists():  # a process was killed between the two renames below
-                old.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
-            yield temporary
-            for folder, _, names in os.walk(temporary):
-                for name in names:
-                    _sync(os.path.join(folder, name))
-            os.chmod(temporary, 0o777 & ~_umask())
-            if path.exists():
-                path.rename(old)
-            temporary.rename(path)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if old.exists() and not path.exists():
-                old.rename(path)
-            raise
+    temporary, lock = _reserved(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    old = temporary.with_name(f"{temporary.name}-old")
+    try:
+        if old.exists() and not path.exists():  # a process was killed between the two renames below
+            old.rename(path)
         shutil.rmtree(old, ignore_errors=True)
+        yield temporary
+        for folder, _, names in os.walk(temporary):
+            for name in names:
+                _sync(os.path.join(folder, name))
+        os.chmod(temporary, 0o777 & ~_umask())
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    finally:
+        _release(lock)
 
 
-@contextlib.contextmanager
-def _held(path: Path, flags: int) -> Iterator[Path]:
-    """Give an empty temporary file or folder beside a path, which no other process takes for a leftover meanwhile.
+def _reserved(path: Path, flags: int) -> tuple[Path, int | None]:
+    """Return an empty temporary file or folder beside a path, and the lock that tells it from a leftover.
 
     Its name follows from the path, so that a leftover is replaced; where another process is writing the same, or the
     file system has no locks, it is a name of its own.
     """
-    is_file = bool(flags & os.O_CREAT)
-    temporary = path.with_name(f"{_PREFIX}{path.name[-_NAME:]}")
+    name = path.name[-_NAME:]
+    temporary = path.with_name(f"{_PREFIX}{name}")
     lock = _lock(temporary, flags)
+    if lock is None:
+        return _unique(path.parent, f"-{name}", is_file=bool(flags & os.O_CREAT)), None
     try:
-        if lock is not None:
-            _empty(temporary, lock, is_file=is_file)
-        elif is_file:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=f"-{path.name[-_NAME:]}")
-            os.close(handle)
-            temporary = Path(name)
-        else:
-            temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_PREFIX, suffix=f"-{path.name[-_NAME:]}"))
-        yield temporary
-    finally:
-        if lock is not None:
-            os.close(lock)
+        _empty(temporary, lock, is_file=bool(flags & os.O_CREAT))
+    except BaseException:
+        _release(lock)
+        raise
+    return temporary, lock
+
+
+def _unique(folder: Path, suffix: str, *, is_file: bool) -> Path:
+    if not is_file:
+        return Path(tempfile.mkdtemp(dir=folder, prefix=_PREFIX, suffix=suffix))
+    handle, name = tempfile.mkstemp(dir=folder, prefix=_PREFIX, suffix=suffix)
+    os.close(handle)
+    return Path(name)
+
+
+def _release(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
 
 
 def _lock(temporary: Path, flags: int) -> int | None:

@@ -139,8 +139,9 @@ def _resolution(tif: tifffile.TiffFile) -> PixelSize:
         return PixelSize(*(positive(lsm.get(f"VoxelSize{axis}"), 1e6) for axis in "YXZ"))
     unit = {2: MICROMETRES["inch"], 3: MICROMETRES["cm"]}.get(tif.pages.first.tags.valueof("ResolutionUnit", 2))
     x, y = (_tag(tif, f"{axis}Resolution", unit) for axis in "XY")
-    ours = str(tif.pages.first.software).startswith("msrgan ")
-    return PixelSize(y, x) if ours or max(x or 0, y or 0) <= COARSEST_TAG else PixelSize()
+    if str(tif.pages.first.software).startswith("msrgan "):
+        return PixelSize(y, x)
+    return PixelSize(y, x) if max(x or 0, y or 0) <= COARSEST_TAG else PixelSize()
 
 
 def _tag(tif: tifffile.TiffFile, name: str, unit: float | None) -> float | None:
