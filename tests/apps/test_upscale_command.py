@@ -384,3 +384,63 @@ def test_options_of_formats_reach_the_writer(folder, tmp_path):
     with tifffile.TiffFile(tmp_path / "out" / "c.ome.tif") as file:
         assert file.pages[0].compression.name == "ADOBE_DEFLATE"
     assert not (tmp_path / "out" / "c.jpg").exists()
+
+
+def test_a_compressed_hyperstack_becomes_an_ome_tiff_and_that_is_said(tmp_path, capsys):
+    pixels = stack(tmp_path)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "ZCYX"})
+    assert upscale(tmp_path / "a.tif", tmp_path / "b.tif", "--compression", "zlib") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{tmp_path}/b.tif becomes an OME-TIFF: ImageJ's hyperstacks are not compressed"
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.is_ome and file.pages[0].compression.name == "ADOBE_DEFLATE"
+        np.testing.assert_array_equal(file.asarray(), pixels.repeat(2, 2).repeat(2, 3))
+
+
+def test_a_dtype_that_the_format_has_not_is_told_before_the_work(tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.float16), metadata={"axes": "ZYX"})
+    for options in (["--dry-run"], []):
+        assert upscale(tmp_path / "a.tif", tmp_path / "b.tif", *options) == 1
+        (line,) = error_lines(capsys)
+        assert "Received: float16. Choose the --format ome-zarr-0.4" in line
+    assert not (tmp_path / "b.tif").exists()
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+from msrgan.apps import cli
+from msrgan.upscaling import stream
+
+bands = stream.bands
+
+def slow(model, image, **options):
+    for band in bands(model, image, **options):
+        yield band
+        if image.source.name == "b.TIF":
+            print("half", flush=True)
+            time.sleep(60)
+
+stream.bands = slow
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_is_finished_by_the_next(folder, tmp_path, capsys, number):
+    out = tmp_path / "out"
+    arguments = ["upscale", str(folder), "-o", str(out), "--model", "nearest", "--scale", "2"]
+    run = subprocess.Popen([sys.executable, "-c", INTERRUPTED, *arguments], stdout=subprocess.PIPE, text=True)
+    while run.stdout.readline() != "half\n":
+        pass
+    run.send_signal(number)
+    run.communicate()
+    killed = number == signal.SIGKILL
+    assert run.returncode == (-number if killed else 130)
+    left = sorted(path.name for path in out.rglob("*") if path.is_file())
+    assert left == [".msrgan-b.TIF", "a.png"] if killed else ["a.png"]
+    assert cli.main([*arguments, "--skip-existing"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 done, 1 skipped, 0 failed"
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == ["a.png", "b.TIF", "c.jpg"]
+    whole = io.read_pixels(folder / "plate" / "b.TIF").repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(io.read_pixels(out / "plate" / "b.TIF"), whole)

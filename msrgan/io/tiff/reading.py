@@ -61,10 +61,11 @@ def decode(data: bytes, name: object, *, axes: str | None = None) -> Image:
 def _opened(source: Path | bytes, name: object, axes: str | None, level: int, max_pixels: int | None) -> Image:
     axes = None if axes is None else _axes.check(axes)
     data = source if isinstance(source, bytes) else None
-    with watched(name):
-        # Other files are none of this image's business, whatever its metadata say.
-        tif = tifffile.TiffFile(source if data is None else io.BytesIO(data), _multifile=False)
+    tif = None
     try:
+        with watched(name):
+            # Other files are none of this image's business, whatever its metadata say.
+            tif = tifffile.TiffFile(source if data is None else io.BytesIO(data), _multifile=False)
         with watched(name):
             _check_promises(tif)
             levels = _levels(tif.series)
@@ -80,7 +81,8 @@ def _opened(source: Path | bytes, name: object, axes: str | None, level: int, ma
                 _check_whole(tif, levels[level])
             return _image(tif, levels, level, layout, name, source)
     except BaseException:
-        tif.close()
+        if tif is not None:  # what was only logged is raised when it is open
+            tif.close()
         raise
 
 
