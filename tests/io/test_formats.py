@@ -162,8 +162,6 @@ def test_large_pixels_are_those_of_the_file_where_it_is_ours(tmp_path):
     """20 and 25 um a pixel: 1270 and 1016 dots per inch."""
     msrgan.write(tmp_path / "a.tif", image("YXS", (8, 9, 3), pixel_size=PixelSize(20.0, 25.0)))
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((8, 9), np.uint8), resolution=(1016, 1270), resolutionunit="inch")
-    io.write_pixels(tmp_path / "c.tif", np.zeros((8, 9, 3), np.uint8), pixel_size=20.0)
-    assert io.open_image(tmp_path / "c.tif").pixel_size == pytest.approx(20.0)
     with msrgan.read(tmp_path / "a.tif") as ours, msrgan.read(tmp_path / "b.tif") as other:
         assert ours.format == "tiff" and ours.pixel_size == pytest.approx((20.0, 25.0, None))
         assert other.pixel_size == (None, None, None)
