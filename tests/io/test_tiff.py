@@ -419,7 +419,7 @@ def test_planes_in_other_files_are_not_looked_for(tmp_path):
 
 
 @pytest.mark.parametrize("is_ome", [False, True])
-def test_images_that_are_not_read_are_told_once(tmp_path, caplog, is_ome):
+def test_images_that_are_not_read_are_told_once(tmp_path, said, is_ome):
     path = tmp_path / "a.ome.tif"
     with tifffile.TiffWriter(path, ome=is_ome) as writer:
         for height, width in ((16, 17), (12, 5), (9, 16)):  # not those of a pyramid
@@ -427,16 +427,16 @@ def test_images_that_are_not_read_are_told_once(tmp_path, caplog, is_ome):
     for _ in range(2):
         with tiff.read(path) as image:
             np.testing.assert_array_equal(image.read(), PLANES[0])
-    assert caplog.messages == [f"{path}: holds 3 images. The first is read, YX 16x17. Save the others as files"]
+    assert said.messages == [f"{path}: holds 3 images. The first is read, YX 16x17. Save the others as files"]
 
 
-def test_levels_of_a_pyramid_are_no_other_images(tmp_path, caplog):
+def test_levels_of_a_pyramid_are_no_other_images(tmp_path, said):
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         for step in (1, 2):
             writer.write(np.ascontiguousarray(PLANES[0, :16:step, :16:step]), subfiletype=step - 1, metadata=None)
     with tiff.read(tmp_path / "a.tif") as image:
         assert image.levels == ((16, 16), (8, 8))
-    assert caplog.messages == []
+    assert said.messages == []
 
 
 def test_palettes_of_imagej_are_a_matter_of_show(tmp_path):
