@@ -329,7 +329,8 @@ def ome_xml(depth="1", head="", tail=""):
     return (
         f'<?xml version="1.0"?>{head}<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
         '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="22" SizeY="24" '
-        f'SizeC="1" SizeT="1" SizeZ="{depth}"><Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData/></Pixels></Image>{tail}</OME>'
+        f'SizeC="1" SizeT="1" SizeZ="{depth}"><Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData/>'
+        f"</Pixels></Image>{tail}</OME>"
     )
 
 
