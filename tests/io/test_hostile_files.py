@@ -320,6 +320,54 @@ def test_truncated_files_are_errors_or_right(name, folder, tmp_path):
     assert refused >= 10
 
 
+def described(text):
+    """A TIFF of a plane with a description."""
+    return tiff(RGB[..., 0], description=text, metadata=None)
+
+
+def ome_xml(depth="1", head="", tail=""):
+    return (
+        f'<?xml version="1.0"?>{head}<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="22" SizeY="24" '
+        f'SizeC="1" SizeT="1" SizeZ="{depth}"><Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData/>'
+        f"</Pixels></Image>{tail}</OME>"
+    )
+
+
+def in_circles(path):
+    """A TIFF whose only directory is followed by itself."""
+    tiff(RGB[..., 0], metadata=None)(path)
+    data = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * count, first)
+    path.write_bytes(data)
+
+
+_LAUGHS = "".join(f'<!ENTITY l{k} "{f"&l{k - 1};" * 10}">' for k in range(1, 12))
+CLAIMS = {
+    "entities": described(
+        ome_xml(head=f'<!DOCTYPE x [<!ENTITY l0 "ha">{_LAUGHS}]>', tail="<Rights>&l11;</Rights>")  # 10^11 of them
+    ),
+    "a file of the system": described(
+        ome_xml(head='<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>', tail="<Rights>&a;</Rights>")
+    ),
+    "planes of OME": described(ome_xml(depth=2**31 - 1)),
+    "planes of ImageJ": described("ImageJ=1.53\nimages=2147483647\nslices=2147483647\nhyperstack=true\n"),
+    "planes of tifffile": described('{"shape": [1000000000, 24, 22]}'),
+    "pages in circles": in_circles,
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_descriptions_that_claim_what_is_not_there_are_refused(claim, tmp_path):
+    CLAIMS[claim](tmp_path / "a.tif")
+    with pytest.raises(UnreadableImageError, match=r"a\.tif: cannot be read as an image \([^\n]+\)$"):
+        read(tmp_path / "a.tif")
+    tiff(RGB[..., 0], description=ome_xml(), metadata=None)(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read(tmp_path / "a.tif")[1][0], RGB[..., 0])
+
+
 def changed(data, rng, start=0, stop=None):
     """Return data with one to three bytes, or single bits of them, changed; as often in its head as elsewhere."""
     data, stop = bytearray(data), len(data) if stop is None else stop
