@@ -49,7 +49,6 @@ def contestants(generator, image, stack, args):
 
     import msrgan
     from msrgan.models import card, engines
-    from msrgan.models.packages import MissingPackageError
 
     clock = getattr(time, args.clock)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -68,8 +67,10 @@ def contestants(generator, image, stack, args):
     path = folder / "model"
     msrgan.export(generator, path)
     for name in engines.ENGINES:
-        with contextlib.suppress(MissingPackageError):
+        try:
             functions[name] = timed(engines.make(name, path, card.read(path)))
+        except ValueError as error:  # it is not installed, for instance
+            print(f"{name} is left out: {error}", flush=True)
     graph = tf.function(lambda x: (plain(x * 2 - 1) + 1) / 2, input_signature=[tf.TensorSpec((None, None, None, 3))])
     functions["Keras graph, textbook"] = timed(lambda x: graph(x).numpy())
     steps, weights = program(plain)
