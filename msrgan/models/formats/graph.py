@@ -94,7 +94,7 @@ def _constants(function, operations, dynamic):
     tensors = [_source(tensor) for operation in operations for tensor in _data(operation) if tensor is not None]
     names = sorted({tensor.name for tensor in tensors if tensor.op not in dynamic})
     values = function.prune([], names)() if names else []
-    return {name: value.numpy() for name, value in zip(names, values, strict=True)}
+    return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
 
 def _node(operation, constants):
