@@ -62,8 +62,8 @@ def layers(graph: Graph) -> Layer:
 def refuse(received: str) -> NoReturn:
     """Raise ValueError for what no layer computes."""
     raise ValueError(
-        "A network in this format consists of convolutions of stride 1, pixel shuffles, concatenations and functions of "
-        f"single pixels. Received: {received}. Use another engine or format"
+        "A network in this format consists of convolutions of stride 1, pixel shuffles, concatenations and functions "
+        f"of single pixels. Received: {received}. Use another engine or format"
     )
 
 
@@ -114,12 +114,8 @@ def _transposed(node, inputs, alone):
     _, kernel, x = inputs
     stride, size = node.attributes["strides"][1], kernel.shape[0]
     plain = list(node.attributes["strides"]) == [1, stride, stride, 1] and set(node.attributes["dilations"]) == {1}
-    if (
-        not isinstance(kernel, np.ndarray)
-        or not plain
-        or kernel.shape[1] != size
-        or node.attributes["padding"] != b"SAME"
-    ):
+    square = isinstance(kernel, np.ndarray) and kernel.shape[1] == size
+    if not plain or not square or node.attributes["padding"] != b"SAME":
         refuse(f"Conv2DBackpropInput of strides {node.attributes['strides']}, kernel {_shape(kernel)}")
     top = max(size - stride, 0) // 2
     reach = -(-size // stride)
@@ -178,7 +174,7 @@ def _of_two(kind, a, b):
 
 
 def _affine(x, scale, offset, alone):
-    """Make an "affine": scale and offset, each (channels,); or change the convolution before it, read by nothing else."""
+    """Make an "affine": scale and offset, each (channels,); or change the layer before it, if nothing else reads it."""
     scale, offset = _per_channel(scale, x), _per_channel(offset, x)
     if alone and x.kind == "affine":
         x, scale, offset = x.inputs[0], x.values["scale"] * scale, x.values["offset"] * scale + offset
