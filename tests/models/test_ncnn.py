@@ -42,7 +42,7 @@ WIDE = {"filters": 16, "blocks": 1}
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_agree_with_tensorflow(variant, tmp_path):
-    sizes = VARIANTS[variant].sizes | WIDE if variant in ("srgan", "realtime") else tiny(VARIANTS[variant])
+    sizes = VARIANTS[variant].sizes | WIDE if variant == "srgan" else tiny(VARIANTS[variant])
     model = VARIANTS[variant].generator(channels=3, scale=4, grid="centre", **sizes)
     randomise(model)
     models.export(model, tmp_path / "model")
@@ -136,13 +136,9 @@ FUNCTIONS = {
     "two maps": lambda x: tf.concat([x * tf.tanh(x), x - tf.sigmoid(x), tf.tanh(x) / (2 + tf.sigmoid(x))], -1),
     "constants": lambda x: tf.concat([(vector - x) * vector, -(x / vector), 2 - (x + vector) / 2], -1),
     "a convolution read twice": read_twice,
-        conv(x, 3, 3, 4, 4)
-    ),
     "channels": lambda x: tf.concat([x[..., 2:], x[:, :, :, :1], x[:1, ..., 1:3]], -1),
     "minimum": lambda x: tf.minimum(x, 0.25) + vector * tf.minimum(x, 0),
     "even kernels": even,
-        conv(tf.pad(x, [[0, 0], [2, 1], [0, 3], [0, 0]]), 2, 4, 4, 8, padding="VALID"), 4, 4, 8, 4
-    ),
     "large kernels": lambda x: conv(conv(x, 3, 3, 4, 32), 7, 7, 32, 2) + conv(conv(x, 1, 1, 4, 16), 4, 4, 16, 2),
     "side by side": lambda x: tf.concat([conv(x, 3, 3, 4, 2), conv(x, 5, 1, 4, 3) + 1, conv(x, 2, 2, 4, 1)], -1),
     "transposed 2, 2": lambda x: transposed(x, 2, 2, 3),
@@ -161,7 +157,9 @@ def test_operations_agree_with_tensorflow(name, tmp_path):
 
 REFUSED = {
     "Erfc": lambda x: tf.nn.gelu(x),
-    "SpaceToBatchND": lambda x: keras.ops.conv(x, kernel(3, 3, 4, 4), padding="same", dilation_rate=2),
+    "BatchToSpaceND, .*SpaceToBatchND": lambda x: keras.ops.conv(
+        x, kernel(3, 3, 4, 4), padding="same", dilation_rate=2
+    ),
     r"Conv2D of strides \[1, 2, 2, 1\]": lambda x: tf.nn.conv2d(x, kernel(3, 3, 4, 4), 2, "SAME"),
     r"Conv2D of .* kernel \(3, 3, 2, 4\)": lambda x: conv(x, 3, 3, 2, 4),  # in groups
     "a part of an image": lambda x: x[:, 1:],

@@ -44,6 +44,9 @@ def layers(graph: Graph) -> Layer:
     Raises:
         ValueError: the network has an operation that no layer computes.
     """
+    unknown = {node.op for node in graph.nodes} - {"Placeholder", *_MAKERS}
+    if unknown:
+        refuse(", ".join(sorted(unknown)))
     readers = Counter(name for node in graph.nodes for name in node.inputs if isinstance(name, str))
     made = {}
     for node in graph.nodes:
@@ -52,10 +55,8 @@ def layers(graph: Graph) -> Layer:
         alone = [isinstance(x, str) and readers[x] == 1 for x in node.inputs]
         if node.op == "Placeholder":
             made[node.name] = Layer("image", [], graph.channels)
-        elif node.op in _MAKERS:
-            made[node.name] = _MAKERS[node.op](node, inputs, alone)
         else:
-            refuse(node.op)
+            made[node.name] = _MAKERS[node.op](node, inputs, alone)
     return made[graph.output]
 
 
