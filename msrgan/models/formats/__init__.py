@@ -1,0 +1,1 @@
+"""Formats that exported models are converted to, one a module: `write(model, target)`."""
