@@ -11,14 +11,17 @@ specification: `scale_mean_variance` would bend the contrast. The documentation 
 """
 
 import importlib.metadata
+import math
 import re
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tifffile
 
 from msrgan.models.formats import onnx
 from msrgan.models.formats.example import cover, low_resolution
@@ -46,13 +49,15 @@ def write(source: Source, target: Path) -> None:
         if not source.card.get(name):
             raise ValueError(f"A model of bioimage.io has `{name}`, {known}. Received: none")
     spec = required("bioimageio.spec", "bioimageio")
-    context = spec.ValidationContext(log_warnings=False, progressbar=False)
-    with tempfile.TemporaryDirectory() as temporary, context:
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _write_files(source, folder)
+        description = _description(source, folder, target.stem)
+        quiet = spec.ValidationContext(log_warnings=False, progressbar=False)
         try:
-            spec.save_bioimageio_package(spec.model.v0_5.ModelDescr(**_description(source, folder, target.stem)),
-                                         output_path=target)
+            with quiet, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of its own half-made descriptions
+                spec.save_bioimageio_package(spec.model.v0_5.ModelDescr(**description), output_path=target)
         except ValueError as error:
             raise ValueError(f"bioimage.io does not take this model: {_reason(error)}") from error
 
@@ -68,8 +73,10 @@ def _write_files(source: Source, folder: Path) -> None:
     image = low_resolution(source.image, model)
     normalized = model.normalization.limits(image).normalize(image)
     upscaled = model(normalized[None])
-    np.save(folder / "test_input.npy", (image if _is_percentile(source) else normalized)[None])
-    np.save(folder / "test_output.npy", upscaled)
+    given = image if _is_percentile(source) else normalized
+    for name, pixels in (("input", given), ("output", upscaled[0])):
+        np.save(folder / f"test_{name}.npy", pixels[None])
+        tifffile.imwrite(folder / f"sample_{name}.tif", pixels, photometric="minisblack")
     cover(normalized, upscaled[0], source.card).save(folder / "cover.png")
     (folder / "README.md").write_text(_documentation(source))
 
@@ -107,7 +114,7 @@ def _description(source: Source, folder: Path, name: str) -> dict[str, Any]:
             "bioimageio": {
                 "reproducibility_tolerance": [tolerance],
                 "architecture_type": network.name,
-                "model_parameter_count": network.count_params(),
+                "model_parameter_count": sum(math.prod(weight.shape) for weight in network.trainable_weights),
                 "task": "super-resolution",
             },
             "msrgan": source.about,
@@ -133,6 +140,7 @@ def _input(source: Source, folder: Path) -> dict[str, Any]:
         "axes": [{"type": "batch"}, *({"type": "space", "id": axis, "size": size} for axis in "yx"), _channels(source)],
         "data": {"type": "float32"},
         "test_tensor": _file(folder / "test_input.npy"),
+        "sample_tensor": _file(folder / "sample_input.tif"),
         "preprocessing": [{"id": "scale_range", "kwargs": scale}] if percentile else [],
     }
 
@@ -149,6 +157,7 @@ def _output(source: Source, folder: Path) -> dict[str, Any]:
         "axes": [{"type": "batch"}, axis("y"), axis("x"), _channels(source)],
         "data": {"type": "float32"},
         "test_tensor": _file(folder / "test_output.npy"),
+        "sample_tensor": _file(folder / "sample_output.tif"),
     }
 
 

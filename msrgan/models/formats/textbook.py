@@ -6,7 +6,7 @@ The layers of `networks.phases` become those that they stand for:
     PReLU                           PReLU(shared_axes=[1, 2])
     PhaseConv2D(C, k)               shuffle, Conv2D(C, k)
     NearestConv2D(C)                UpSampling2D(2), Conv2D(C, 3)
-    Bicubic(s)                      UpSampling2D(s, interpolation="bicubic"); on the grid of corners two convolutions
+    Bicubic(s)                      a fixed Conv2D(s * s * C, 5) of the image, divided by that of ones, and a shuffle
 
 A tensor in phase layout is kept as the large tensor that it stands for: there every layer has its textbook form.
 """
@@ -139,16 +139,16 @@ def _convolved(layer: PhaseConv2D | NearestConv2D, size: int, x: keras.KerasTens
 
 
 def _bicubic(layer: Bicubic, x: _Map) -> _Map:
-    if layer.grid == "centre":
-        enlargement = layers.UpSampling2D(layer.scale, interpolation="bicubic", name=layer.name, dtype="float32")
-        return _Map(enlargement(x.tensor))
-    # As in `networks.phases.Bicubic`: divided by what zero padding leaves of an image of ones.
-    channels = x.tensor.shape[-1]
+    """Write the same as the layer: UpSampling2D is bicubic with other weights on PyTorch, and no grid of corners.
+
+    (In TensorFlow it also fails in `predict`, Keras 3.15, once there are images of a second size.)
+    """
+    channels, filters = x.tensor.shape[-1], x.tensor.shape[-1] * layer.scale**2
     taps = np.einsum("ijp,cd->ijcpd", bicubic_taps(layer.scale, layer.grid), np.eye(channels))
-    filters = channels * layer.scale**2
     conv = layers.Conv2D(filters, 5, padding="same", name=f"{layer.name}_taps", **_FIXED)
     enlarged = _call(conv, [taps.reshape(5, 5, channels, filters)], x.tensor)
     ones = layers.Rescaling(0.0, offset=1.0, name=f"{layer.name}_ones", dtype="float32")(x.tensor)
+    # What zero padding leaves of an image of ones is the weight that the border does not drop.
     return _Map(_shuffled(enlarged / conv(ones), layer.scale, layer.name))
 
 
