@@ -47,11 +47,11 @@ def _add_networks(group):
     add = group.add_argument
     add(
         "--variant", default="msrgan",
-        help="the published system to follow: msrgan, srgan, realtime, esrgan or srcnn (%(default)s)",
+        help="the published system to follow: msrgan, srgan, realtime, esrgan, srcnn or span (%(default)s)",
     )  # fmt: skip
     add("--scale", type=int, choices=(2, 4, 8), default=4, help="enlargement (%(default)s)")
-    add("--filters", type=positive, help="width of the generator: fewer are faster (64)")
-    add("--blocks", type=positive, help="depth of the generator (msrgan 15, srgan and realtime 16, esrgan 23)")
+    add("--filters", type=positive, help="width of the generator: fewer are faster (64; span 48)")
+    add("--blocks", type=positive, help="depth of the generator (msrgan 15, srgan and realtime 16, esrgan 23, span 6)")
     add("--batch-norm", choices=("on", "off", "body"), help="in the generator; body: once, at its end (msrgan on)")
     add("--dropout", type=fraction, help="share of features switched off at random (0; the thesis has 0.5)")
     add("--upsample", choices=("subpixel", "resize", "transpose"), help="how the generator enlarges (msrgan subpixel)")
@@ -82,7 +82,12 @@ def _add_pairs(group):
 def _add_training(group):
     add = group.add_argument
     add("--pretrain-steps", type=count, default=5000, help="steps on the pixel loss alone (%(default)s)")
-    add("--steps", type=count, default=5000, help="steps of the GAN after them; of srcnn, on pixels (%(default)s)")
+    add(
+        "--steps",
+        type=count,
+        default=5000,
+        help="steps of the GAN after them; of srcnn, span on pixels (%(default)s)",
+    )
     add(
         "--validate-every", "--steps-per-epoch", dest="steps_per_epoch", type=positive, metavar="STEPS",
         help="steps between two validations (as many as show every image --crops-per-image times, 100 or more)",
