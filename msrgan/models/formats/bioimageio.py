@@ -14,8 +14,10 @@ import importlib.metadata
 import math
 import re
 import tempfile
+import textwrap
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -45,10 +47,8 @@ def write(source: Source, target: Path) -> None:
         ValueError: no author or licence is given, they or the image do not fit, there is no Keras network, or a
             package is not installed.
     """
-    for name, known in (("authors", "a name"), ("license", "an SPDX identifier, as CC-BY-4.0")):
-        if not source.card.get(name):
-            raise ValueError(f"A model of bioimage.io has `{name}`, {known}. Received: none")
     spec = required("bioimageio.spec", "bioimageio")
+    _check_named(source.card, spec)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         _write_files(source, folder)
@@ -64,6 +64,18 @@ def write(source: Source, target: Path) -> None:
 
 def describe(file: Path, card: dict[str, Any]) -> None:
     """Do nothing: the description has the card, as `config.msrgan`."""
+
+
+def _check_named(card: dict[str, Any], spec: ModuleType) -> None:
+    if not card.get("authors"):
+        raise ValueError("A model of bioimage.io has `authors`: name one at least. Received: none")
+    try:
+        spec.model.v0_5.LicenseId(card.get("license"))
+    except ValueError:  # with all 600 of them
+        raise ValueError(
+            "A model of bioimage.io has a `license`, an SPDX identifier as CC-BY-4.0. "
+            f"Received: {card.get('license', 'none')}"
+        ) from None
 
 
 def _write_files(source: Source, folder: Path) -> None:
@@ -215,16 +227,16 @@ overlap by that much have no seams.
 
 ## Validation
 
-Enlarge coarse images of your own of which you have sharp ones, too, that the training has not seen. Compare with bicubic
-interpolation: by PSNR and SSIM, and by what you want to measure in the images. `msrgan evaluate` does so, with
+Enlarge coarse images of your own of which you have sharp ones, too, that the training has not seen. Compare with
+bicubic interpolation: by PSNR and SSIM, and by what you want to measure in the images. `msrgan evaluate` does so, with
 confidence intervals and tests.
 """
 
 
 def _reason(error: ValueError) -> str:
-    """Return the first line of what pydantic says, with the field."""
+    """Return the first thing that pydantic says, with its field, on a line."""
     errors = getattr(error, "errors", None)
     if errors is None:
-        return " ".join(str(error).split())
+        return textwrap.shorten(str(error), 300)
     first = errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return textwrap.shorten(f"{'.'.join(map(str, first['loc']))}: {first['msg']}", 300)

@@ -72,11 +72,8 @@ def _rebuilt(layer: keras.layers.Layer, inputs: list[_Map]) -> _Map:
         rebuild = _OWN.get(type(layer))
         if rebuild:
             return rebuild(layer, *inputs)
-        if not inputs[0].enlarged:
-            if hasattr(layer, "folded"):  # several convolutions that are one
-                return _Map(_call(*layer.folded(), inputs[0].tensor))
-            if isinstance(layer, _PLAIN):
-                return _Map(_call(_copy(layer), layer.get_weights(), inputs[0].tensor))
+        if isinstance(layer, _PLAIN) and not inputs[0].enlarged:
+            return _Map(_call(_copy(layer), layer.get_weights(), inputs[0].tensor))
     raise ValueError(
         f"{layer.name}, a {type(layer).__name__}, cannot be written in Keras' own layers. Export the model in another "
         "format, as onnx"
