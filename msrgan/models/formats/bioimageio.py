@@ -102,7 +102,7 @@ def _description(source: Source, folder: Path, name: str) -> dict[str, Any]:
 
     card, network = source.card, source.network
     opset = onnx_library.load(folder / "weights.onnx", load_external_data=False).opset_import[0].version
-    title, paper = PAPERS.get(network.name, PAPERS["srresnet"])
+    papers = [PAPERS[network.name]] if network.name in PAPERS else []
     tolerance = {"relative_tolerance": 0, "absolute_tolerance": TOLERANCE, "mismatched_elements_per_million": 0}
     channels = ", of one channel" if card["channels"] == 1 else f", of {card['channels']} channels"
     return {
@@ -111,7 +111,7 @@ def _description(source: Source, folder: Path, name: str) -> dict[str, Any]:
         "fits its training images, not a measurement.",
         "authors": [{"name": author} for author in card["authors"]],
         "license": card["license"],
-        "cite": [{"text": title, "doi": f"10.48550/arXiv.{paper}"}],
+        "cite": [{"text": title, "doi": f"10.48550/arXiv.{number}"} for title, number in papers],
         "tags": ["super-resolution", "image-restoration", "2d", "tensorflow", "keras", "onnx", "msrgan", network.name],
         "documentation": _file(folder / "README.md"),
         "covers": [_file(folder / "cover.png")],
