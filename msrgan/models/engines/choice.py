@@ -66,8 +66,14 @@ def difference(engine: Engine, reference: Engine, channels: int) -> float:
 def _prepared(name, reference, path, metadata, precision):
     if (name, precision) == (reference.name, reference.precision):
         return reference
-    engine = make(name, path, metadata, precision)
-    worst = difference(engine, reference, metadata["channels"])
+    try:
+        engine = make(name, path, metadata, precision)
+        worst = difference(engine, reference, metadata["channels"])
+    except (ValueError, OSError, MemoryError):
+        raise
+    except Exception as error:  # of any kind: each runtime has its own
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise ValueError(f"The engine {name} fails on this model ({reason[0]}). Use another engine") from error
     if not worst <= TOLERANCES[precision]:  # NaN is not
         raise ValueError(
             f"The engine {name} in {precision} differs from TensorFlow by {worst:.1e} of the range of intensities, at "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from msrgan.models.packages import required
+from msrgan.models.packages import MissingPackageError, required
 
 # Of 2022: nothing here needs a later one, and older runtimes read it, too.
 OPSET = 18
@@ -35,7 +35,11 @@ def write(model: Path, target: Path) -> None:
 
     try:
         converted, _ = converter.from_function(serve, input_signature=serve.input_signature, opset=OPSET)
-    except (ValueError, RuntimeError, NotImplementedError) as error:
+        # Of an operation that it does not know the converter only tells.
+        required("onnx.checker", "onnx").check_model(converted)
+    except MissingPackageError:
+        raise
+    except Exception as error:  # of any kind
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"{model} cannot be converted to ONNX ({reason}). Use another engine or format") from error
     for value, sides in ((converted.graph.input[0], SIDES), (converted.graph.output[0], ENLARGED)):

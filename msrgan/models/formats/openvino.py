@@ -20,7 +20,7 @@ def write(model: Path, target: Path) -> None:
     try:
         # Not by openvino.convert_model, which would report how it went.
         network = library.Core().read_model(model)
-    except RuntimeError as error:
+    except RuntimeError as error:  # whatever it cannot do
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"{model} cannot be converted to OpenVINO ({reason}). Use another engine or format") from error
     library.save_model(network, target, compress_to_fp16=False)
