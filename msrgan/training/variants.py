@@ -139,7 +139,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     # Dong et al., arXiv 1501.00092; Adam, where the paper has plain descent over 8e8 samples.
     "srcnn": Variant(generator=srcnn, sizes={"image_skip": "bicubic"}, training={}),
-    # Wan et al., arXiv 2311.12770, with 48 or 28 filters. Its L1 loss is not kept: dark images teach it little at first.
+    # Wan et al., arXiv 2311.12770, with 48 or 28 filters. Its L1 loss is not kept: dark images teach it little.
     "span": Variant(
         generator=span,
         sizes={"filters": 32, "blocks": 6, "image_skip": "bicubic"},
