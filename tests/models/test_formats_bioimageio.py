@@ -74,19 +74,28 @@ def test_its_own_test_reproduces_the_output_with_both_kinds_of_weights(package, 
 @pytest.mark.parametrize("weights", ["keras_v3", "onnx"])
 def test_what_it_predicts_of_an_image_is_what_we_make_of_it(package, model, weights):
     core = pytest.importorskip("bioimageio.core")
-    image = np.random.default_rng(1).integers(50, 4000, (41, 57, 2), np.uint16)
+    image = np.random.default_rng(1).integers(50, 4000, (61, 57, 2), np.uint16)
     image[..., 1] //= 7
-    descr = core.load_model_description(package)
-    with core.create_prediction_pipeline(descr, weight_format=weights) as pipeline:
-        sample = core.digest_spec.create_sample_for_model(descr, inputs={"image": image[None]})
-        result = pipeline.predict_sample_without_blocking(
-            sample, skip_input_padding=True, skip_output_cropping=True
-        ).members["upscaled"]
     normalized = intensity.Normalization("percentile", (1.0, 98.5)).limits(image).normalize(image)
     expected = model(normalized[None])
     assert expected.std() > 0.05
-    np.testing.assert_allclose(np.asarray(result.data), expected, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(np.asarray(sample.members["image"].data)[0], normalized, rtol=0, atol=1e-5)
+    descr = core.load_model_description(package)
+    with core.create_prediction_pipeline(descr, weight_format=weights) as pipeline:
+
+        def sample():
+            return core.digest_spec.create_sample_for_model(descr, inputs={"image": image[None]})
+
+        given = sample()
+        whole = pipeline.predict_sample_without_blocking(given, skip_input_padding=True, skip_output_cropping=True)
+        block = {"image": {"batch": 1, "y": 40, "x": 36, "channel": 2}}
+        tiled = pipeline.predict_sample_with_fixed_blocking(sample(), block)
+    np.testing.assert_allclose(np.asarray(given.members["image"].data)[0], normalized, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(whole.members["upscaled"].data), expected, rtol=0, atol=1e-4)
+    # It pads the image at its border, by reflection: only there tiles differ from the whole.
+    inner = (slice(None), *[slice(2 * model.radius, -2 * model.radius)] * 2)
+    tiled = np.asarray(tiled.members["upscaled"].data)
+    assert tiled.shape == expected.shape
+    np.testing.assert_allclose(tiled[inner], expected[inner], rtol=0, atol=1e-4)
 
 
 @pytest.mark.long

@@ -91,6 +91,27 @@ def test_litert(run, model, tmp_path):
     assert_card(zipfile.ZipFile(tmp_path / "a.tflite").read("msrgan.json"), model)
 
 
+def test_ncnn(run, model, tmp_path):
+    ncnn = pytest.importorskip("ncnn")
+    convert(run, "ncnn", tmp_path / "a.param", **ADDED)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.json", "a.param"]
+    net = ncnn.Net()
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = False
+    assert net.load_param(str(tmp_path / "a.param")) == net.load_model(str(tmp_path / "a.bin")) == 0
+
+    def enlarge(image):
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        extractor = net.create_extractor()
+        extractor.input("image", ncnn.Mat(planes).clone())
+        failed, result = extractor.extract("upscaled")
+        assert not failed
+        return np.array(result).transpose(1, 2, 0)
+
+    assert_equal(model, lambda images: np.stack([enlarge(image) for image in images]))
+    assert_card((tmp_path / "a.json").read_text(), model)
+
+
 def test_savedmodel(run, model, tmp_path):
     convert(run, "savedmodel", tmp_path / "copy", **ADDED)
     copy = models.load(tmp_path / "copy")

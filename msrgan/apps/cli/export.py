@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msrgan.messages import import_tensorflow, say
 
-FORMATS = ("keras", "savedmodel", "onnx", "openvino", "litert", "bioimageio")
+FORMATS = ("keras", "savedmodel", "onnx", "openvino", "litert", "ncnn", "bioimageio")
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:

@@ -145,11 +145,13 @@ def _input(source: Source, folder: Path) -> dict[str, Any]:
     size = {"min": 2 * source.model.radius + 1, "step": 1}
     scale = {"axes": ["y", "x"], "min_percentile": low, "max_percentile": high, "eps": _EPSILON}
     percentile = _is_percentile(source)
+    # Concatenable: it may be cut into tiles.
+    axes = [{"type": "space", "id": axis, "size": size, "concatenable": True} for axis in "yx"]
     said = "low-resolution image" + ("" if percentile else ", divided by the largest value of its type")
     return {
         "id": "image",
         "description": said,
-        "axes": [{"type": "batch"}, *({"type": "space", "id": axis, "size": size} for axis in "yx"), _channels(source)],
+        "axes": [{"type": "batch"}, *axes, _channels(source)],
         "data": {"type": "float32"},
         "test_tensor": _file(folder / "test_input.npy"),
         "sample_tensor": _file(folder / "sample_input.tif"),

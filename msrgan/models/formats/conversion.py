@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from msrgan.io.atomic import atomic, atomic_folder
-from msrgan.models.formats import bioimageio, cards, keras, litert, onnx, openvino, savedmodel
+from msrgan.models.formats import bioimageio, cards, keras, litert, ncnn, onnx, openvino, savedmodel
 from msrgan.models.formats.source import Source
 from msrgan.models.savedmodel import check_target
 
@@ -34,6 +34,7 @@ FORMATS: dict[str, Format] = {
     "bioimageio": Format(".zip", bioimageio.write, bioimageio.describe),
     "keras": Format(".keras", keras.write, cards.into_archive),
     "litert": Format(".tflite", litert.write, cards.into_archive),
+    "ncnn": Format(".param", lambda source, file: ncnn.write(source.folder, file), cards.beside),
     "onnx": Format(".onnx", lambda source, file: onnx.write(source.folder, file), cards.into_onnx),
     "openvino": Format(".xml", lambda source, file: openvino.write(source.folder, file), cards.into_openvino),
 }
