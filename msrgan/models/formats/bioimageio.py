@@ -98,10 +98,7 @@ def _is_percentile(source: Source) -> bool:
 
 
 def _description(source: Source, folder: Path, name: str) -> dict[str, Any]:
-    import onnx as onnx_library
-
     card, network = source.card, source.network
-    opset = onnx_library.load(folder / "weights.onnx", load_external_data=False).opset_import[0].version
     papers = [PAPERS[network.name]] if network.name in PAPERS else []
     tolerance = {"relative_tolerance": 0, "absolute_tolerance": TOLERANCE, "mismatched_elements_per_million": 0}
     channels = ", of one channel" if card["channels"] == 1 else f", of {card['channels']} channels"
@@ -120,7 +117,7 @@ def _description(source: Source, folder: Path, name: str) -> dict[str, Any]:
         "weights": {
             "keras_v3": _file(folder / "weights.keras")
             | {"keras_version": keras.__version__, "backend": ("tensorflow", tf.__version__)},
-            "onnx": _file(folder / "weights.onnx") | {"opset_version": opset, "parent": "keras_v3"},
+            "onnx": _file(folder / "weights.onnx") | {"opset_version": onnx.OPSET, "parent": "keras_v3"},
         },
         "config": {
             "bioimageio": {
