@@ -1,1 +1,1 @@
-"""Formats that exported models are converted to, one a module: `write(model, target)`."""
+"""Exported models in the formats of others, one a module; `conversion.convert` writes any of them."""
