@@ -13,6 +13,7 @@ framework may multiply float32 with the 10 bits of TensorFloat-32, in both alike
 """
 
 import argparse
+import gc
 import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -104,7 +105,7 @@ class TensorFlow:
             tf.config.experimental.set_memory_growth(gpu, True)
         names = [tf.config.experimental.get_device_details(gpu).get("device_name", "a GPU") for gpu in self.gpus]
         self.device = f"TensorFlow {tf.__version__} on {(names or ['a CPU'])[0]}"
-        self.memory_error = tf.errors.ResourceExhaustedError
+        self.error = tf.errors.OpError  # memory is exhausted, or XLA knows no such operation
 
     def product(self, precision, size):
         """Return a function that multiplies two matrices of size x size, and returns when that is done."""
@@ -167,7 +168,7 @@ class Jax:
 
         self.jax, device = jax, jax.devices()[0]
         self.device = f"JAX {jax.__version__} on {'a CPU' if device.platform == 'cpu' else device.device_kind}"
-        self.memory_error = jax.errors.JaxRuntimeError
+        self.error = jax.errors.JaxRuntimeError
 
     def product(self, precision, size):
         """Return a function that multiplies two matrices of size x size, and returns when that is done."""
@@ -226,13 +227,14 @@ class Jax:
 
 def measure(engine, work, options, rate):
     """Return the last columns of a row."""
+    gc.collect()  # what was measured before is no longer in memory
     try:
         run, peak = work.make()
         run()
         peak()
         seconds = take_turns({"": run}, options.repetitions)[""][0] / options.calls
         memory = peak()
-    except engine.memory_error as error:
+    except engine.error as error:
         return [f"no result: {str(error).splitlines()[0][:60]}", "", f"{work.gflop:.3g}", "", "", ""]
     speed = work.gflop / seconds
     columns = [f"{x:.3g}" for x in (1e3 * seconds, work.batch / seconds, work.gflop, speed)]

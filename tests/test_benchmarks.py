@@ -180,3 +180,16 @@ if {backend!r} == "jax":
         passes = [f"{name} forward{more}" for name in names for more in ("", " and backward")]
         rows = [line for line in done.stdout.splitlines() if line.startswith("| msrgan")]
         assert [row.split(" | ")[1] for row in rows] == [*passes, "inference"]
+
+
+def test_what_a_gpu_cannot_compute_is_a_row(program, monkeypatch, capsys):
+    gpu = program("gpu")
+
+    def fail(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nmore")
+
+    monkeypatch.setattr(gpu.TensorFlow, "_step", fail)
+    monkeypatch.setattr(gpu.TensorFlow, "xla", (False,))
+    failed, done = gpu_table(gpu, monkeypatch, capsys, "--variants srcnn --precisions float32 --calls 1")
+    assert failed["ms"] == "no result: OOM when allocating"
+    assert float(done["ms"]) > 0
