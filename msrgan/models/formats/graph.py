@@ -65,8 +65,8 @@ def read(model: Path) -> Graph:
 
 def _source(tensor):
     """Return the tensor that a chain of identities passes on."""
-    while tensor.op.type == "Identity":
-        tensor = tensor.op.inputs[0]
+    while tensor.op.type in ("Identity", "IdentityN"):  # the second in functions with a gradient of their own
+        tensor = tensor.op.inputs[tensor.value_index]
     return tensor
 
 

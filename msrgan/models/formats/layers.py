@@ -44,6 +44,9 @@ def layers(graph: Graph) -> Layer:
     Raises:
         ValueError: the network has an operation that no layer computes.
     """
+    unknown = {node.op for node in graph.nodes} - {"Placeholder", *_MAKERS}
+    if unknown:
+        refuse(", ".join(sorted(unknown)))
     readers = Counter(name for node in graph.nodes for name in node.inputs if isinstance(name, str))
     made = {}
     for node in graph.nodes:
@@ -52,18 +55,16 @@ def layers(graph: Graph) -> Layer:
         alone = [isinstance(x, str) and readers[x] == 1 for x in node.inputs]
         if node.op == "Placeholder":
             made[node.name] = Layer("image", [], graph.channels)
-        elif node.op in _MAKERS:
-            made[node.name] = _MAKERS[node.op](node, inputs, alone)
         else:
-            refuse(node.op)
+            made[node.name] = _MAKERS[node.op](node, inputs, alone)
     return made[graph.output]
 
 
 def refuse(received: str) -> NoReturn:
     """Raise ValueError for what no layer computes."""
     raise ValueError(
-        "A network in this format consists of convolutions of stride 1, pixel shuffles, concatenations and functions of "
-        f"single pixels. Received: {received}. Use another engine or format"
+        "A network in this format consists of convolutions of stride 1, pixel shuffles, concatenations and functions "
+        f"of single pixels. Received: {received}. Use another engine or format"
     )
 
 
@@ -114,12 +115,8 @@ def _transposed(node, inputs, alone):
     _, kernel, x = inputs
     stride, size = node.attributes["strides"][1], kernel.shape[0]
     plain = list(node.attributes["strides"]) == [1, stride, stride, 1] and set(node.attributes["dilations"]) == {1}
-    if (
-        not isinstance(kernel, np.ndarray)
-        or not plain
-        or kernel.shape[1] != size
-        or node.attributes["padding"] != b"SAME"
-    ):
+    square = isinstance(kernel, np.ndarray) and kernel.shape[1] == size
+    if not plain or not square or node.attributes["padding"] != b"SAME":
         refuse(f"Conv2DBackpropInput of strides {node.attributes['strides']}, kernel {_shape(kernel)}")
     top = max(size - stride, 0) // 2
     reach = -(-size // stride)
@@ -178,7 +175,7 @@ def _of_two(kind, a, b):
 
 
 def _affine(x, scale, offset, alone):
-    """Make an "affine": scale and offset, each (channels,); or change the convolution before it, read by nothing else."""
+    """Make an "affine": scale and offset, each (channels,); or change the layer before it, if nothing else reads it."""
     scale, offset = _per_channel(scale, x), _per_channel(offset, x)
     if alone and x.kind == "affine":
         x, scale, offset = x.inputs[0], x.values["scale"] * scale, x.values["offset"] * scale + offset
