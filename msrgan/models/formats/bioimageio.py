@@ -49,11 +49,12 @@ def write(source: Source, target: Path) -> None:
     """
     if not source.card.get("authors"):
         raise ValueError("A model of bioimage.io has `authors`: name one at least. Received: none")
-    source.network  # noqa: B018  that it lacks is told at once
+    network = source.network  # before anything else: it may lack
     spec = required("bioimageio.spec", "bioimageio")
     _check_license(source.card.get("license", "none"), spec)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        network.save(folder / "weights.keras")
         _write_files(source, folder)
         description = _description(source, folder, target.stem)
         quiet = spec.ValidationContext(log_warnings=False, progressbar=False)
@@ -63,10 +64,6 @@ def write(source: Source, target: Path) -> None:
                 spec.save_bioimageio_package(spec.model.v0_5.ModelDescr(**description), output_path=target)
         except ValueError as error:
             raise ValueError(f"bioimage.io does not take this model: {_reason(error)}") from error
-
-
-def describe(file: Path, card: dict[str, Any]) -> None:
-    """Do nothing: the description has the card, as `config.msrgan`."""
 
 
 def _check_license(identifier: str, spec: ModuleType) -> None:
@@ -80,7 +77,6 @@ def _check_license(identifier: str, spec: ModuleType) -> None:
 
 def _write_files(source: Source, folder: Path) -> None:
     model = source.model
-    source.network.save(folder / "weights.keras")
     onnx.write(source.folder, folder / "weights.onnx")
     image = low_resolution(source.image, model)
     normalized = model.normalization.limits(image).normalize(image)
