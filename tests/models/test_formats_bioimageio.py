@@ -162,7 +162,6 @@ def test_what_it_does_not_take(run, tmp_path, named, message):
 
 
 def test_it_needs_the_keras_network(run, tmp_path):
-    pytest.importorskip("bioimageio.spec")
     shutil.copytree(run / "model", tmp_path / "bare")
     with pytest.raises(ValueError, match="SavedModel without its Keras network"):
         convert(tmp_path / "bare", "bioimageio", tmp_path / "a.zip", **NAMED)

@@ -178,6 +178,11 @@ def test_targets(run, tmp_path, format, target, message):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.keras", "full"]
 
 
+def test_an_image_is_for_the_format_that_shows_it(run, tmp_path):
+    with pytest.raises(ValueError, match="^`image` is for the format bioimageio. Received: onnx$"):
+        convert(run, "onnx", tmp_path / "a.onnx", image=np.zeros((96, 96, 2)))
+
+
 def test_a_file_appears_whole_or_not_at_all(run, tmp_path, monkeypatch):
     (tmp_path / "a.tflite").write_bytes(b"before")
 

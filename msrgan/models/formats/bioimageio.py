@@ -47,10 +47,14 @@ def write(source: Source, target: Path) -> None:
         ValueError: no author or licence is given, they or the image do not fit, there is no Keras network, or a
             package is not installed.
     """
+    if not source.card.get("authors"):
+        raise ValueError("A model of bioimage.io has `authors`: name one at least. Received: none")
+    network = source.network  # before anything else: it may lack
     spec = required("bioimageio.spec", "bioimageio")
-    _check_named(source.card, spec)
+    _check_license(source.card.get("license", "none"), spec)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        network.save(folder / "weights.keras")
         _write_files(source, folder)
         description = _description(source, folder, target.stem)
         quiet = spec.ValidationContext(log_warnings=False, progressbar=False)
@@ -62,25 +66,17 @@ def write(source: Source, target: Path) -> None:
             raise ValueError(f"bioimage.io does not take this model: {_reason(error)}") from error
 
 
-def describe(file: Path, card: dict[str, Any]) -> None:
-    """Do nothing: the description has the card, as `config.msrgan`."""
-
-
-def _check_named(card: dict[str, Any], spec: ModuleType) -> None:
-    if not card.get("authors"):
-        raise ValueError("A model of bioimage.io has `authors`: name one at least. Received: none")
+def _check_license(identifier: str, spec: ModuleType) -> None:
     try:
-        spec.model.v0_5.LicenseId(card.get("license"))
-    except ValueError:  # with all 600 of them
+        spec.model.v0_5.LicenseId(identifier)
+    except ValueError:  # which names all 600 of them
         raise ValueError(
-            "A model of bioimage.io has a `license`, an SPDX identifier as CC-BY-4.0. "
-            f"Received: {card.get('license', 'none')}"
+            f"A model of bioimage.io has a `license`, an SPDX identifier as CC-BY-4.0. Received: {identifier}"
         ) from None
 
 
 def _write_files(source: Source, folder: Path) -> None:
     model = source.model
-    source.network.save(folder / "weights.keras")
     onnx.write(source.folder, folder / "weights.onnx")
     image = low_resolution(source.image, model)
     normalized = model.normalization.limits(image).normalize(image)

@@ -34,7 +34,7 @@ def into_openvino(file: Path, card: dict[str, Any]) -> None:
     model = library.Core().read_model(file)
     model.set_rt_info(_text(card), [KEY])
     # Beside it first: NAME.bin is open as long as the model is.
-    with_card = file.with_name(f"{KEY}.xml")
+    with_card = file.with_name(f"{KEY}-{file.name}")
     library.save_model(model, with_card, compress_to_fp16=False)
     del model
     for suffix in (".xml", ".bin"):

@@ -22,16 +22,16 @@ class Format(NamedTuple):
     Attributes:
         suffix: of the file that is named; "" of a folder.
         write: (source, file) -> None.
-        describe: (file, card) -> None: let it carry the card.
+        describe: (file, card) -> None: let it carry the card; None where `write` does that.
     """
 
     suffix: str
     write: Callable[[Source, Path], None]
-    describe: Callable[[Path, dict[str, Any]], None]
+    describe: Callable[[Path, dict[str, Any]], None] | None
 
 
 FORMATS: dict[str, Format] = {
-    "bioimageio": Format(".zip", bioimageio.write, bioimageio.describe),
+    "bioimageio": Format(".zip", bioimageio.write, None),
     "keras": Format(".keras", keras.write, cards.into_archive),
     "litert": Format(".tflite", litert.write, cards.into_archive),
     "ncnn": Format(".param", lambda source, file: ncnn.write(source.folder, file), cards.beside),
@@ -77,6 +77,8 @@ def convert(
     names = sorted([*FORMATS, "savedmodel"])
     if format not in names:
         raise ValueError(f"`format` is one of {', '.join(names)}. Received: {format}")
+    if image is not None and format != "bioimageio":
+        raise ValueError(f"`image` is for the format bioimageio. Received: {format}")
     added = {"authors": list(authors)} if authors else {}
     added |= {"license": license} if license else {}
     if format == "savedmodel":
@@ -91,7 +93,8 @@ def convert(
     source = Source(path, added=added, image=image, trust=trust)
     with _together(target) as file:
         write(source, file)
-        describe(file, source.about)
+        if describe:
+            describe(file, source.about)
 
 
 @contextlib.contextmanager
