@@ -7,6 +7,8 @@ several operations becomes one where it is:
     x + slopes * min(x, 0)                      prelu
     x * sigmoid(x)                              silu
     several convs of one map, concatenated      one conv
+    several convs of one map, added up          one conv
+    a part of a conv                            conv
     transposed conv                             conv, then a shuffle
 """
 
@@ -89,7 +91,7 @@ def _convolution(node, inputs, alone):
 
 
 def conv(x: Layer, kernel: np.ndarray, *, pads: tuple, bias: np.ndarray | None = None, dilation: int = 1) -> Layer:
-    """Return a convolution of stride 1."""
+    """Return a convolution of stride 1; pads below 0 drop rows or columns of its result."""
     bias = np.zeros(kernel.shape[3], np.float32) if bias is None else bias
     values = {"kernel": kernel, "bias": bias, "pads": pads, "dilation": dilation, "slope": 1.0}
     return Layer("conv", [x], kernel.shape[3], values)
@@ -158,6 +160,8 @@ def _arithmetic(kind: str) -> Callable:
             return _affine(b, scale, offset, alone[1])
         if a.channels != b.channels:
             refuse(f"{node.op} of {a.channels} and {b.channels} channels")
+        if kind == "add" and all(alone) and _side_by_side([a, b]):
+            return _one_convolution([a, b], np.add)
         return _of_two(kind, a, b)
 
     return make
@@ -197,26 +201,33 @@ def _concatenated(node, inputs, alone):
     *maps, axis = inputs
     if any(isinstance(x, np.ndarray) for x in maps) or int(axis) not in (-1, 3):
         refuse("ConcatV2 of constants, or not of channels")
-    source = maps[0].inputs[0] if maps[0].kind == "conv" else None
-    if all(x.kind == "conv" and x.inputs[0] is source and _keeps_size(x) for x in maps) and all(alone[:-1]):
-        return _one_convolution(source, maps)
+    if all(alone[:-1]) and _side_by_side(maps):
+        return _one_convolution(maps, lambda *values: np.concatenate(values, axis=-1))
     return Layer("concat", maps, sum(x.channels for x in maps))
 
 
+def _side_by_side(maps):
+    """Tell whether maps are convolutions of one map that keep its size."""
+    return all(_is_linear(x) and x.inputs[0] is maps[0].inputs[0] and _keeps_size(x) for x in maps)
+
+
+def _is_linear(x):
+    return x.kind == "conv" and x.values["slope"] == 1 == x.values["dilation"]
+
+
 def _keeps_size(x):
-    plain = x.values["dilation"] == 1 == x.values["slope"]
     sizes = zip(x.values["pads"], x.values["kernel"].shape, strict=False)
-    return plain and all(sum(pads) == size - 1 for pads, size in sizes)
+    return all(sum(pads) == size - 1 for pads, size in sizes)
 
 
-def _one_convolution(source, convolutions):
-    """Return one convolution that reaches as far as each of several, their kernels side by side."""
+def _one_convolution(convolutions, join):
+    """Return one convolution that reaches as far as each of several; `join` makes its kernel and bias of theirs."""
     pads = [x.values["pads"] for x in convolutions]
     (top, bottom), (left, right) = (tuple(max(p[axis][side] for p in pads) for side in (0, 1)) for axis in (0, 1))
     around = [((top - t, bottom - b), (left - le, right - r), (0, 0), (0, 0)) for (t, b), (le, r) in pads]
     kernels = [np.pad(x.values["kernel"], a) for x, a in zip(convolutions, around, strict=True)]
-    bias = np.concatenate([x.values["bias"] for x in convolutions])
-    return conv(source, np.concatenate(kernels, axis=-1), pads=((top, bottom), (left, right)), bias=bias)
+    bias = join(*(x.values["bias"] for x in convolutions))
+    return conv(convolutions[0].inputs[0], join(*kernels), pads=((top, bottom), (left, right)), bias=bias)
 
 
 def _leaky_relu(node, inputs, alone):
@@ -234,22 +245,40 @@ def _minimum(node, inputs, alone):
 
 
 def _pad(node, inputs, alone):
+    """Make a "pad" with zeros; or pad what a convolution reads, where its results there are zeros all the same."""
     x, pads = inputs
     if pads[[0, 3]].any():
         refuse("Pad of channels")
-    return Layer("pad", [x], x.channels, {"pads": tuple(tuple(pad) for pad in pads[1:3].tolist())})
+    pads = tuple(tuple(pad) for pad in pads[1:3].tolist())
+    if alone[0] and _is_linear(x) and not x.values["bias"].any():
+        sizes = x.values["kernel"].shape
+        if all(size == 1 or not any(pad) for size, pad in zip(sizes, pads, strict=False)):
+            return _padded(x, pads)
+    return Layer("pad", [x], x.channels, {"pads": pads})
+
+
+def _padded(x, pads):
+    """Return a convolution with more rows and columns of its result, or fewer where `pads` are below 0."""
+    pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(x.values["pads"], pads, strict=True))
+    return dataclasses.replace(x, values=x.values | {"pads": pads})
 
 
 def _slice(node, inputs, alone):
-    """Make a "slice": the channels from `first` on; the first images of a batch are the one there is."""
+    """Make a "slice": the channels from `first` on; or the part of a convolution that computes a part of its result.
+
+    The first images of a batch are the one there is.
+    """
     x, *limits = inputs
-    index = _index(node, [limit.tolist() for limit in limits])
-    sides = [index[axis].indices(1000) for axis in (1, 2)]
-    if any(side != (0, 1000, 1) for side in sides) or index[0].indices(1)[:2] != (0, 1):
+    images, *sides, channels = _index(node, [limit.tolist() for limit in limits])
+    first, last, step = channels.indices(x.channels)
+    if step != 1 or any(side.step not in (None, 1) for side in (images, *sides)) or images.indices(1)[:2] != (0, 1):
+        refuse("every second channel or pixel, or images of a batch")
+    pads = tuple((-(side.start or 0), side.stop or 0) for side in sides)
+    if _is_linear(x) and all(pad <= 0 for pair in pads for pad in pair):
+        values = {name: x.values[name][..., first:last] for name in ("kernel", "bias")}
+        return _padded(dataclasses.replace(x, channels=last - first, values=x.values | values), pads)
+    if any(any(pair) for pair in pads):
         refuse("a part of an image")
-    first, last, step = index[3].indices(x.channels)
-    if step != 1:
-        refuse("every second channel")
     return x if last - first == x.channels else Layer("slice", [x], last - first, {"first": first})
 
 
