@@ -85,15 +85,16 @@ def measure(folder, arguments):
 
     for name, options in OPTIONS.items():
         idle = Idle()
-        enlarge(idle, options)
-        outside = min(seconds(lambda options=options: enlarge(Idle(), options))[0] for _ in range(3))
+        runs = [seconds(lambda idle=idle, options=options: enlarge(idle, options))[0] for _ in range(2)]
+        outside = min(runs)
         (shape,) = set(idle.shapes)
         tile = np.random.default_rng(0).random(shape, np.float32)
         network(tile)  # compiles
-        call = statistics.median(seconds(lambda tile=tile: network(tile))[0] for _ in range(5))
-        inside = call * len(idle.shapes)
+        call = statistics.median(seconds(lambda tile=tile: network(tile))[0] for _ in range(3))
+        calls = len(idle.shapes) // len(runs)
+        inside = call * calls
         print(
-            f"{name or 'plain'}: {len(idle.shapes)} calls of {shape}, {inside:.1f} s; beside them {outside:.2f} s, "
+            f"{name or 'plain'}: {calls} calls of {shape}, {inside:.1f} s; beside them {outside:.2f} s, "
             f"{100 * outside / (inside + outside):.1f} % of the whole",
             flush=True,
         )
