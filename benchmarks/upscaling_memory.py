@@ -97,6 +97,7 @@ def make_model(path):
     image = keras.Input((None, None, 1))
     x = keras.layers.Conv2D(8, 5, padding="same", activation="relu")(image)
     x = keras.layers.Conv2D(16, 3, padding="same")(x)
+    x = keras.layers.Add()([x, image])  # to each of the 16
     msrgan.export(keras.Model(image, DepthToSpace(4)(x)), path)
 
 
