@@ -47,11 +47,11 @@ def _add_networks(group):
     add = group.add_argument
     add(
         "--variant", default="msrgan",
-        help="the published system to follow: msrgan, srgan, realtime, esrgan or srcnn (%(default)s)",
+        help="the published system to follow: msrgan, srgan, realtime, esrgan, srcnn or span (%(default)s)",
     )  # fmt: skip
     add("--scale", type=int, choices=(2, 4, 8), default=4, help="enlargement (%(default)s)")
-    add("--filters", type=positive, help="width of the generator: fewer are faster (64)")
-    add("--blocks", type=positive, help="depth of the generator (msrgan 15, srgan and realtime 16, esrgan 23)")
+    add("--filters", type=positive, help="width of the generator: fewer are faster (64; span 48)")
+    add("--blocks", type=positive, help="depth of the generator (msrgan 15, srgan and realtime 16, esrgan 23, span 6)")
     add("--batch-norm", choices=("on", "off", "body"), help="in the generator; body: once, at its end (msrgan on)")
     add("--dropout", type=fraction, help="share of features switched off at random (0; the thesis has 0.5)")
     add("--upsample", choices=("subpixel", "resize", "transpose"), help="how the generator enlarges (msrgan subpixel)")
@@ -68,8 +68,8 @@ def _add_pairs(group):
     add("--patch-size", type=positive, default=96, metavar="PIXELS", help="side of the sharp patches (%(default)s)")
     add(
         "--degradation", default="bicubic",
-        help="how coarse images are made of sharp ones: bicubic, thesis, area, gaussian:sigma=S or "
-        "microscope:NAME=LOW..HIGH,... (%(default)s)",
+        help="how coarse images are made of sharp ones: bicubic, thesis, area, gaussian:sigma=S, "
+        "mixed:sigma=LOW..HIGH or microscope:NAME=LOW..HIGH,... (%(default)s)",
     )  # fmt: skip
     add("--crop", choices=("random", "grid"), default="random", help="where patches are cut (%(default)s)")
     add("--crops-per-image", type=positive, default=1, metavar="N", help="patches of it in an epoch (%(default)s)")
@@ -82,7 +82,12 @@ def _add_pairs(group):
 def _add_training(group):
     add = group.add_argument
     add("--pretrain-steps", type=count, default=5000, help="steps on the pixel loss alone (%(default)s)")
-    add("--steps", type=count, default=5000, help="steps of the GAN after them; of srcnn, on pixels (%(default)s)")
+    add(
+        "--steps",
+        type=count,
+        default=5000,
+        help="steps of the GAN after them; of srcnn, span on pixels (%(default)s)",
+    )
     add(
         "--validate-every", "--steps-per-epoch", dest="steps_per_epoch", type=positive, metavar="STEPS",
         help="steps between two validations (as many as show every image --crops-per-image times, 100 or more)",
@@ -96,7 +101,8 @@ def _add_training(group):
     add("--pretrain-learning-rate", type=non_negative, help="likewise, on the pixel loss (msrgan 3e-4)")
     add(
         "--decay", type=decay, nargs="*", metavar="WHEN:FACTOR",
-        help="when the learning rate of the GAN falls: 0.5:0.1 is to a tenth, at half of --steps",
+        help="when the learning rate of the GAN falls: 0.5:0.1 is to a tenth, at half of --steps; cosine: in both "
+        "phases, slowly to zero",
     )  # fmt: skip
     add("--adam-beta-2", type=fraction, help="memory of the Adam optimizer (0.999; esrgan 0.99)")
 

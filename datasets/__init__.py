@@ -35,7 +35,7 @@ def load(
         split: "train", "validation", "test" or "all".
         manual_dir: folder of the raw files of a registered set.
         data_dir: folder of its prepared copy; default `~/tensorflow_datasets`.
-        axes: what the pages of a folder's TIFFs are where they do not say so, as for `io.read_pixels`.
+        axes: what the dimensions of a folder's files are where they do not say so, as for `io.read_pixels`.
         labels: yield "label"; an error if the set has none.
         chief: whether this process prepares a registered set; others wait for it.
 
@@ -62,8 +62,9 @@ def load(
         return builder.as_dataset(split=split, shuffle_files=False, read_config=order)
 
     from msrgan.datasets import folder, pairs
+    from msrgan.io.axes import check
 
-    path = _folder(data)
+    path, axes = _folder(data), axes and check(axes)
     return (pairs if pairs.is_paired(path) else folder).load(path, split, axes=axes, labels=labels)
 
 

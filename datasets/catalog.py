@@ -16,10 +16,10 @@ WIDTH = 100
 
 _FOLDERS = """\
 Folders are read where they lie, without being prepared: --data FOLDER
-  images      PNG, JPEG, BMP and TIFF files at any depth. Folders train, val and test are the
-              splits; without, 15 % are held out. Classes: one folder each, or names CC_ID.png.
-              Label maps, for scores: a folder labels or masks beside a folder images, of the
-              same file names.
+  images      Files at any depth, of all formats that `msrgan upscale` reads. Each plane of a stack
+              is an image, and no split cuts a stack. Folders train, val and test are the splits;
+              without, 15 % are held out. Classes: one folder each, or names CC_ID.png. Label maps,
+              for scores: a folder labels or masks beside a folder images, of the same file names.
   pairs       A folder with lr and hr, and no image beside them: the same fields imaged twice, under
               the same file names. An lr image is exactly 1/scale the size of its hr image, and
               registered to it."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from msrgan import io, messages
-from msrgan.datasets.folder import choose, reader, warn_once
+from msrgan.datasets.files import by_frame, stem_of
+from msrgan.datasets.folder import choose, reader, skip
 from msrgan.datasets.listing import list_images
 from msrgan.datasets.records import Record
 from msrgan.datasets.splits import FOLDERS
@@ -45,8 +46,9 @@ def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = Fa
     """Read the pairs of a folder.
 
     An image in `lr/` and one in `hr/` make a pair where their paths below these folders are the same but for the
-    suffix. `lr/` and `hr/` lie in each of its `train`, `val` and `test` folders, or in the folder itself, and may then
-    hold such folders; splits are made as of a plain folder (see `folder.load`).
+    suffix; of two stacks each plane makes one with its like. `lr/` and `hr/` lie in each of its `train`, `val` and
+    `test` folders, or in the folder itself, and may then hold such folders; splits are made as of a plain folder (see
+    `folder.load`).
 
     Args:
         folder: see above.
@@ -56,31 +58,35 @@ def load(folder: Path, split: str, *, axes: str | None = None, labels: bool = Fa
         seed: of the held-out choice.
 
     Returns:
-        Dataset of {"id": path of the HR image without its `hr/`, "image": HR (H, W, C), "lr": (h, w, C)}, in a mixed
-        order, values as stored. HR and LR images have each a dtype of their own, the widest of their files'. A pair
-        with a file that cannot be read is skipped, with a warning.
+        Dataset of {"id": path of the HR image without its `hr/`, of a stack with the plane, as "cells.tif[Z0]",
+        "group": the path alone, "image": HR (H, W, C), "lr": (h, w, C)}, in a mixed order, values as stored. HR and LR
+        images have each a dtype of their own, the widest of their files'. A pair with a file that cannot be read is
+        skipped, with a warning.
 
     Raises:
-        ValueError: naming the first few images without a partner and the number of them (warnings name them all), if a
-            split is empty, or if labels are wanted.
+        ValueError: naming the first few images without a partner and the number of them (warnings name them all), if
+            two stacks have other planes, a split is empty, or labels are wanted.
     """
     if labels:
         raise ValueError(f"{folder} holds pairs in lr/ and hr/, which have no labels. Use a labelled set.")
-    records = _records(folder)
+    records = by_frame(_records(folder), axes, skip=skip)
     chosen = choose(records, split, seed=seed)
     if not chosen:
-        raise ValueError(f"{folder} has too few pairs to hold some out for {split}. Add pairs.")
+        raise ValueError(
+            f"{folder} has too few pairs to hold some out for {split}; the planes of a stack count as one. Add pairs."
+        )
     read_hr, read_lr = (reader([record.paths[side] for record in records], axes) for side in (0, 1))
     columns = {
         "id": [record.id for record in chosen],
+        "group": [record.group for record in chosen],
         "image": [os.fsencode(record.paths[0]) for record in chosen],
         "lr": [os.fsencode(record.paths[1]) for record in chosen],
     }
 
-    def example(pair):
-        return pair | {"image": read_hr(pair["image"]), "lr": read_lr(pair["lr"])}
+    def example(pair, frame):
+        return pair | {"image": read_hr(pair["image"], frame), "lr": read_lr(pair["lr"], frame)}
 
-    files = tf.data.Dataset.from_tensor_slices(columns)
+    files = tf.data.Dataset.from_tensor_slices((columns, [record.frame for record in chosen]))
     decoded = files.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return decoded.filter(lambda e: (tf.size(e["image"]) > 0) & (tf.size(e["lr"]) > 0))
 
@@ -139,6 +145,6 @@ def _records(folder):
 def _by_name(folder):
     """List the images of `lr/` or `hr/` by their paths without the suffix."""
     files = defaultdict(list)
-    for path in list_images(folder, skip=lambda reason: warn_once(f"skipped {reason}")):
-        files[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+    for path in list_images(folder, skip=skip):
+        files[stem_of(path.relative_to(folder))].append(path)
     return files

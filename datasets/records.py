@@ -14,6 +14,7 @@ class Record(NamedTuple):
         paths: its files: one, one a channel, or none where it is drawn.
         label: its class, as its set takes it: an index, a name, several indices; None without one.
         split: the split that its place names, "train", "validation" or "test"; None if it names none.
+        frame: which image of a stack it is, see `msrgan.io.frames`.
     """
 
     id: str
@@ -21,3 +22,4 @@ class Record(NamedTuple):
     paths: tuple[Path, ...] = ()
     label: Any = None
     split: str | None = None
+    frame: str = ""

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 _LOGGER = logging.getLogger("msrgan")
+_warned: set[str] = set()
 
 
 def say(message: str) -> None:
@@ -28,6 +29,13 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """Tell what a user should look at: a line on stderr of a command."""
     _LOGGER.warning("%s", message)
+
+
+def warn_once(message: str) -> None:
+    """Warn on the first of the many readings of a file that meet the same fault."""
+    if message not in _warned:
+        _warned.add(message)
+        warn(message)
 
 
 def hush() -> None:

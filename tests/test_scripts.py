@@ -178,7 +178,7 @@ def test_no_steps_at_all_are_refused(grey, tmp_path, capfd):
 
 
 def test_an_unknown_variant_is_named(grey, tmp_path, capfd):
-    message = "--variant is one of msrgan, srgan, realtime, esrgan, srcnn. Received: x"
+    message = "--variant is one of msrgan, srgan, realtime, esrgan, srcnn, span. Received: x"
     assert_refused(train_srgan.main, ["--data", grey, "--variant", "x"], tmp_path / "run", capfd, message)
 
 

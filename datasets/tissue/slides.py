@@ -11,6 +11,7 @@ import tifffile
 
 from msrgan import io
 from msrgan.datasets.listing import list_files, list_images
+from msrgan.io.outputs import LISTED
 
 # What tiffslide reads in full: Hamamatsu, Leica and Aperio (it does not stitch Ventana's .bif), and tiled TIFFs.
 SLIDE_SUFFIXES = (".ndpi", ".scn", ".svs")
@@ -34,7 +35,7 @@ def list_sources(folder: Path, *, skip: Callable[[str], object]) -> list[Path]:
         pictures = list_images(folder, skip=skip)
     except ValueError:
         if not slides:
-            suffixes = " ".join(sorted((*io.SUFFIXES, *SLIDE_SUFFIXES)))
+            suffixes = " ".join(sorted((*LISTED, *SLIDE_SUFFIXES)))
             raise ValueError(f"A folder of tissue holds images or slides ({suffixes}). Received: {folder}.") from None
         if not _has_tiffslide():
             raise ValueError(f"{_SLIDES_EXTRA}. Received: {folder}, which holds slides only.") from None

@@ -29,6 +29,7 @@ from msrgan.degradation.kernels import (
     bicubic_matrix,
     gaussian,
     gaussian_blur_matrix,
+    mixed,
     thesis,
     thesis_matrix,
 )
@@ -106,6 +107,7 @@ DEGRADATIONS: dict[str, Degradation] = {
         Degradation("thesis", thesis, grid="corner", matrix_function=thesis_matrix),
         Degradation("area", area, matrix_function=area_matrix),
         Degradation("gaussian", gaussian, {"sigma": 0.5}, {"sigma": (0, 100)}, matrix_function=gaussian_blur_matrix),
+        Degradation("mixed", mixed, {"sigma": (0.3, 0.7)}, {"sigma": (0, 100)}),
         Degradation("microscope", microscope, DEFAULTS, LIMITS),
     )
 }

@@ -79,6 +79,38 @@ def gaussian_blur_matrix(n: int, scale: int, *, sigma: float = 0.5) -> tf.Tensor
     return _resized(gaussian_matrix(n, sigma * scale), scale)
 
 
+def mixed(hr: tf.Tensor, *, scale: int, seed: tf.Tensor, sigma: tuple[float, float] = (0.3, 0.7)) -> tf.Tensor:
+    """Reduce each image by one of `bicubic`, `area` and `gaussian`, drawn with even odds.
+
+    A network that learns from it does not rely on the kernel of one of them. Arguments and result as for `bicubic`.
+
+    Args:
+        hr: image or batch.
+        scale: reduction factor.
+        seed: integers (2,), or (B, 2) for a batch; what is drawn is a function of it.
+        sigma: range from which the sigma of `gaussian` is drawn, evenly; LR pixels.
+    """
+    hr, seed = tf.convert_to_tensor(hr, tf.float32), tf.cast(seed, tf.int64)
+    check_length("mixed:sigma", sigma[1], BLUR, hr.shape, scale)
+    if hr.shape.rank == 3:
+        return _mixed(hr, scale, seed, sigma)
+    one = tf.TensorSpec([None if n is None else n // scale for n in hr.shape[1:3]] + [hr.shape[3]], tf.float32)
+    return tf.map_fn(lambda image: _mixed(image[0], scale, image[1], sigma), (hr, seed), fn_output_signature=one)
+
+
+def _mixed(image, scale, seed, sigma):
+    """Do what `mixed` does with one image (H, W, C)."""
+    of_kind, of_sigma = tf.unstack(tf.random.split(seed, 2))
+    kind = tf.random.stateless_uniform([], of_kind, 0, 3, tf.int32)
+    drawn = tf.random.stateless_uniform([], of_sigma, *sigma)
+
+    def matrix(n):
+        kinds = [bicubic_matrix, area_matrix, lambda n, scale: gaussian_blur_matrix(n, scale, sigma=drawn)]
+        return tf.switch_case(kind, [lambda make=make: make(n, scale) for make in kinds])
+
+    return reduce(image, matrix, scale=scale, reach=TAIL * sigma[1] * scale + 3 * scale)
+
+
 def _resized(signals, scale, **options):
     """Resize the columns of a matrix (n, n) to n / scale pixels by a bicubic kernel."""
     n = tf.shape(signals)[0]

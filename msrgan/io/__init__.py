@@ -6,17 +6,14 @@ order RGB: `read_pixels` and `write_pixels`.
 """
 
 from msrgan.io.listing import list_images, survey_folder
-from msrgan.io.raster import SUFFIXES, content_hash, decode, open_image, read_pixels, write_pixels
-from msrgan.io.source import Source, UnreadableImageError
+from msrgan.io.pixels import content_hash, decode, read_pixels, write_pixels
+from msrgan.io.source import UnreadableImageError
 
 __all__ = [
-    "SUFFIXES",
-    "Source",
     "UnreadableImageError",
     "content_hash",
     "decode",
     "list_images",
-    "open_image",
     "read_pixels",
     "survey_folder",
     "write_pixels",

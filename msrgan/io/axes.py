@@ -67,11 +67,11 @@ def _question(shape: Sequence[int], axes: str, unknown: list[int], name: object)
         # Arrays (H, W, C) that were saved without a word of their axes look like H pages of W x C pixels.
         narrow = ", YXC for an array of pixels" if "X" in axes and shape[axes.index("X")] <= 4 else ""
         known = [axis for axis in axes if axis in "TZC"]
-        choice = "`axes` CYX for channels, ZYX for a stack" + narrow
+        choice = "`axes` ZYX for a stack, CYX for channels" + narrow
         if known:
             choice = f"`axes` with a letter for each of {tuple(shape)}, as TCYX or ZCYX"
         return (
-            f"an image has the axes Y, X and channels. Received: {shape[unknown[0]]} pages without axes in {name}. "
+            f"pages are a stack or channels. Received: {shape[unknown[0]]} pages without axes in {name}. "
             f"Say what they are: {choice}"
         )
     return (

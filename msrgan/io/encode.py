@@ -44,7 +44,7 @@ def write(path: str | PathLike, image: Image, bands: Iterable[Band], *, format: 
         ValueError: the format cannot hold the image, or the bands are not those of the image.
         OSError: the file cannot be written.
     """
-    _check(image, format)
+    check(image, format)
     with atomic(path) as temporary:
         if format == "npy":
             return _write_npy(temporary, image, bands)
@@ -53,7 +53,12 @@ def write(path: str | PathLike, image: Image, bands: Iterable[Band], *, format: 
                 file.write(part)
 
 
-def _check(image: Image, format: str) -> None:
+def check(image: Image, format: str) -> None:
+    """Check that a format holds an image.
+
+    Raises:
+        ValueError: it does not.
+    """
     if format not in FORMATS:
         raise ValueError(f"`format` is one of {' '.join(FORMATS)}. Received: {format!r}")
     if not image.nbytes:

@@ -133,7 +133,7 @@ def write(
         ('ome-tiff', 0.1)
     """
     path = Path(path)
-    format = written_format(path, image, format)
+    format = written_format(path, image, format, compression=compression)
     bands = image.bands() if bands is None else bands
     if compression and format in encode.FORMATS:
         raise ValueError(f"`compression` is of TIFF and OME-Zarr. Received: {compression} for {path}")

@@ -2,11 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from msrgan.io.raster import SUFFIXES
+from msrgan.io.outputs import LISTED
 from msrgan.messages import few, warn
 
 MASK_FOLDERS = ("labels", "masks")
@@ -37,14 +36,11 @@ class Survey(NamedTuple):
         return f"passed over {files}: {suffixes}"
 
 
-def survey_folder(folder: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES) -> Survey:
+def survey_folder(folder: str | os.PathLike) -> Survey:
     """List what lies below a folder, at any depth.
 
-    Folders `labels` and `masks` below it hold label maps, which are not images; the folder itself may have that name.
-
-    Args:
-        folder: where to look.
-        suffixes: of images; with ".zarr" among them, folders of that name are images.
+    Images are the files of the suffixes `outputs.LISTED`, and folders named *.zarr. Folders `labels` and `masks` below
+    it hold label maps, which are not images; the folder itself may have that name.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -63,10 +59,10 @@ def survey_folder(folder: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES)
     for parent, folders, files in os.walk(folder, onerror=refused):
         masks += [Path(parent, name) for name in folders if name.lower() in MASK_FOLDERS]
         folders[:] = [name for name in folders if not name.startswith(".") and name.lower() not in MASK_FOLDERS]
-        images = [name for name in folders if ".zarr" in suffixes and Path(name).suffix.lower() == ".zarr"]
+        images = [name for name in folders if name.lower().endswith(".zarr")]
         folders[:] = [name for name in folders if name not in images]
         for path in (Path(parent, name) for name in (*images, *files) if not name.startswith(".")):
-            if path.suffix.lower() not in suffixes:
+            if path.suffix.lower() not in LISTED:
                 survey.others[path.suffix.lower()] += 1
             elif reason := why_unusable(path, folder):
                 survey.unusable[path] = reason
@@ -75,7 +71,7 @@ def survey_folder(folder: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES)
     survey = survey._replace(images=sorted(survey.images), unusable=dict(sorted(survey.unusable.items())))
     if not survey.images and not survey.unusable:
         maps = f" but label maps in {few([str(path) for path in sorted(masks)])}. Name that folder" if masks else ""
-        raise ValueError(f"{folder}: holds no images ({' '.join(suffixes)}){maps}")
+        raise ValueError(f"{folder}: holds no images ({' '.join(LISTED)}){maps}")
     return survey
 
 

@@ -23,7 +23,8 @@ class Level:
         self._array, self._path = array, path
         self.shape, self.dtype = tuple(array.shape), np.dtype(array.dtype).newbyteorder("=")
         codecs = [type(codec).__name__ for codec in array.compressors]
-        self._unchecked = codecs[-1:] in (["Blosc"], ["BloscCodec"]) and array.shards is None
+        self._is_blosc = codecs[-1:] in (["Blosc"], ["BloscCodec"]) and array.shards is None
+        self._stored = array.shards or array.chunks
         self._whole: set[tuple[int, ...]] = set()
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> np.ndarray:
@@ -33,29 +34,35 @@ class Level:
             UnreadableImageError: a chunk is damaged.
         """
         with _damage(self._path):
-            if self._unchecked:
-                self._check_chunks(key)
+            self._check_chunks(key)
             return np.asarray(self._array[key]).astype(self.dtype, copy=False)
 
     def _check_chunks(self, key: tuple[int | slice, ...]) -> None:
-        """Check the lengths of the chunks of a block: Blosc reads on beyond the end of a truncated one.
+        """Check the lengths of the files of a block, once each.
+
+        Of an empty shard zarr makes pixels with the fill value; Blosc reads on beyond the end of a truncated chunk.
 
         Raises:
-            ValueError: one has not the length that its header tells.
+            ValueError: one is empty, or has not the length that its header tells.
         """
         ranges = []
-        for part, size, chunk in zip(key, self.shape, self._array.chunks, strict=True):
+        for part, size, chunk in zip(key, self.shape, self._stored, strict=True):
             first, last = part.indices(size)[:2] if isinstance(part, slice) else (part, part + 1)
             ranges.append(range(first // chunk, -(-last // chunk)))
         for place in set(itertools.product(*ranges)) - self._whole:
             path = self._path / self._array.metadata.encode_chunk_key(place)
-            if path.is_file():
-                with open(path, "rb") as file:
-                    # version, codec, flags, typesize; then the lengths of the pixels, of a block, and of the chunk
-                    header = file.read(16)
-                if len(header) < 16 or int.from_bytes(header[12:], "little") != path.stat().st_size:
-                    raise ValueError(f"chunk {path.relative_to(self._path)} is truncated")
+            if path.is_file() and not self._is_whole(path):
+                raise ValueError(f"chunk {path.relative_to(self._path)} is truncated")
             self._whole.add(place)
+
+    def _is_whole(self, path: Path) -> bool:
+        size = path.stat().st_size
+        if not self._is_blosc:
+            return size > 0
+        with open(path, "rb") as file:
+            # version, codec, flags, typesize; then the lengths of the pixels, of a block, and of the chunk
+            header = file.read(16)
+        return len(header) == 16 and int.from_bytes(header[12:], "little") == size
 
 
 @contextlib.contextmanager

@@ -41,6 +41,9 @@ def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, ma
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind not in "buif":
             raise ValueError(f"pixels are integers or floats. Received: {array.dtype}")
+        behind = path.stat().st_size - array.offset - array.nbytes
+        if behind:
+            raise ValueError(f"damaged, or more than one array: {behind} bytes follow the first")
     except Exception as error:  # np.load raises anything from EOFError to SyntaxError on damaged headers
         raise UnreadableImageError(f"{path}: cannot be read as an image ({reason(error)})") from error
     letters = _letters(array.shape, told, path)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from msrgan.io import encode
 from msrgan.io.image import Image
-from msrgan.io.tiff import imagej
-from msrgan.io.tiff.writing import TILE
+from msrgan.io.tiff import imagej, writing
 
 SUFFIXES = {
     "png": (".png",),
@@ -42,14 +42,15 @@ def is_compressed(format: str) -> bool:
     return format in ("png", "jpeg")
 
 
-def written_format(path: Path, image: Image, format: str | None = None) -> str:
+def written_format(path: Path, image: Image, format: str | None = None, *, compression: str | None = None) -> str:
     """Return the format that an image is written in.
 
     Args:
         path: its file; the suffix tells, and where it is one of several formats, so does the image's.
         image: what is written. A plain TIFF becomes an OME-TIFF where it needs more: stacks, and what is known of
-            channels. So does a hyperstack of ImageJ that is too large for one, or has another dtype.
+            channels. So does a hyperstack of ImageJ that is too large for one, has another dtype, or is compressed.
         format: where it is chosen.
+        compression: that was chosen; ImageJ has none.
 
     Raises:
         ValueError: `format` or the suffix is of no format that is written, or they do not fit.
@@ -70,7 +71,7 @@ def written_format(path: Path, image: Image, format: str | None = None) -> str:
             return single
         case ["ome-zarr-0.4", "ome-zarr-0.5"]:
             return own if own in possible else "ome-zarr-0.4"
-    if own == "imagej" and own in possible and _fits_imagej(image):
+    if own == "imagej" and own in possible and not compression and _fits_imagej(image):
         return own
     return "tiff" if own not in ("ome-tiff", "imagej") and _is_plain(image) else "ome-tiff"
 
@@ -105,20 +106,30 @@ def suffix_of(path: Path) -> str:
 
 
 def enlarged(
-    image: Image, path: Path, scale: int, provenance: Mapping[str, str], format: str | None = None
+    image: Image,
+    path: Path,
+    scale: int,
+    provenance: Mapping[str, str],
+    format: str | None = None,
+    *,
+    compression: str | None = None,
 ) -> tuple[Image, bool]:
     """Return what the file of an enlarged image says, its format among it, and whether it has a pyramid, as the input.
 
     Raises:
-        ValueError: no format holds it, see `written_format`.
+        ValueError: no format holds it, see `written_format`, or that format does not.
     """
     result = image.enlarged(scale, provenance=provenance)
-    result = replace(result, format=written_format(path, result, format))
+    result = replace(result, format=written_format(path, result, format, compression=compression))
     if result.format == "jpeg" and max(result.sizes["Y"], result.sizes["X"]) > _JPEG_SIDE:
         sides = f"{result.sizes['X']}x{result.sizes['Y']}"
         raise ValueError(
             f"A JPEG has {_JPEG_SIDE} pixels a side at most. Received: {sides}. Choose the `format` ome-tiff"
         )
+    if result.format in writing.FORMATS:
+        writing.check(result, result.format, compression)
+    elif result.format in encode.FORMATS:
+        encode.check(result, result.format)
     return result, result.format.startswith("ome-zarr") or (result.format == "ome-tiff" and len(image.levels) > 1)
 
 
@@ -126,8 +137,8 @@ def size(image: Image, *, pyramid: bool = False) -> int:
     """Return the bytes of the file of an image, at most: compressed ones are smaller."""
     height, width = image.sizes["Y"], image.sizes["X"]
     pixels = height * width
-    if image.format.startswith("ome-") and max(height, width) > TILE:  # the last tiles are stored whole
-        pixels = -(-height // TILE) * -(-width // TILE) * TILE**2
+    if image.format.startswith("ome-") and max(height, width) > writing.TILE:  # the last tiles are stored whole
+        pixels = -(-height // writing.TILE) * -(-width // writing.TILE) * writing.TILE**2
     levels = 4 / 3 if pyramid else 1
     return _HEADER + int(image.nbytes // (height * width) * pixels * levels)
 

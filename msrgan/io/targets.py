@@ -120,7 +120,7 @@ def _is_folder(path: Path) -> bool:
 def _files(path: Path, refused: dict[Path, str], others: Counter) -> Iterator[tuple[Path, Path]]:
     """Yield the files of an input, each with its folder below that of the input."""
     if _is_folder(path):
-        survey = survey_folder(path, outputs.LISTED)
+        survey = survey_folder(path)
         refused.update(survey.unusable)
         others.update(survey.others)
         yield from ((file, file.relative_to(path).parent) for file in survey.images)

@@ -11,6 +11,7 @@ from typing import Any
 
 from msrgan.degradation import make
 from msrgan.messages import say
+from msrgan.training.optimizers import COSINE, Decay
 from msrgan.training.variants import TRAINING, VARIANTS, Variant, complete
 
 _CHANGES = "changes"
@@ -93,7 +94,7 @@ class SRGANSettings(Settings):
     learning_rate: float = free()
     discriminator_learning_rate: float | None = free()
     pretrain_learning_rate: float = free()
-    decay: tuple[tuple[float, float], ...] = free()
+    decay: Decay = free()
     adam_beta_2: float
 
     @property
@@ -140,8 +141,10 @@ def resolve(options: Mapping[str, Any]) -> SRGANSettings:
     return SRGANSettings(**options | absent | sizes | training | {"degradation": make(options["degradation"]).text})
 
 
-def _check(*, vgg, vgg_weights, patch_size, scale, pretrain_steps, steps, init, **_):
+def _check(*, vgg, vgg_weights, patch_size, scale, pretrain_steps, steps, init, decay, **_):
     """Check what needs neither the variant nor the data."""
+    if COSINE in (decay or ()) and len(decay) > 1:
+        raise ValueError(f"`decay` is {COSINE}, or times and factors. Received: {decay}.")
     if vgg_weights and vgg not in (None, "imagenet"):
         raise ValueError(f"`vgg_weights` belong to ImageNet's VGG19. Received: `vgg` {vgg}. Use imagenet.")
     if patch_size % scale:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from msrgan.losses import CROSS_ENTROPY, LEAST_SQUARES, RELATIVISTIC, SMOOTHED_CROSS_ENTROPY, Adversarial
-from msrgan.networks import discriminator, rrdbnet, srcnn, srresnet
+from msrgan.networks import discriminator, rrdbnet, span, srcnn, srresnet
 from msrgan.networks.discriminator import REALTIME_STAGES
 
 VGG54 = "block5_conv4"
@@ -139,6 +139,12 @@ VARIANTS: dict[str, Variant] = {
     ),
     # Dong et al., arXiv 1501.00092; Adam, where the paper has plain descent over 8e8 samples.
     "srcnn": Variant(generator=srcnn, sizes={"image_skip": "bicubic"}, training={}),
+    # Wan et al., arXiv 2311.12770. Its L1 loss is not kept: on dark images it stays at bicubic long (docs/results.md).
+    "span": Variant(
+        generator=span,
+        sizes={"filters": 48, "blocks": 6, "image_skip": "bicubic"},
+        training={"pretrain_learning_rate": 5e-4},
+    ),
 }
 
 

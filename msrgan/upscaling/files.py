@@ -20,6 +20,7 @@ from msrgan.io.listing import text_of
 from msrgan.io.selection import select_channels
 from msrgan.io.targets import Job
 from msrgan.io.tiff import imagej
+from msrgan.messages import say
 from msrgan.models import Upscaler
 from msrgan.upscaling import stream
 from msrgan.upscaling.provenance import provenance
@@ -124,8 +125,15 @@ def upscale_file(
         if choices.format == "imagej":  # knows one order of planes
             image = image.transposed("".join(axis for axis in imagej.ORDER if axis in image.stack))
         enlarged, pyramid = outputs.enlarged(
-            image, target, model.scale, provenance(model, choices.name), choices.format
+            image,
+            target,
+            model.scale,
+            provenance(model, choices.name),
+            choices.format,
+            compression=choices.compression,
         )
+        if image.format == "imagej" and choices.compression and enlarged.format == "ome-tiff" and not choices.format:
+            say(f"{target} becomes an OME-TIFF: ImageJ's hyperstacks are not compressed")
         capacity.check_disk(target, outputs.size(enlarged, pyramid=pyramid))
         if choices.dry_run:
             return enlarged

@@ -16,6 +16,7 @@ import msrgan
 from msrgan import io
 from msrgan.apps import cli
 from msrgan.io import capacity
+from msrgan.io.image import PixelSize
 from msrgan.upscaling import stream
 
 
@@ -24,9 +25,8 @@ def folder(tmp_path):
     """A folder of good files of several kinds."""
     rng = np.random.default_rng(0)
     io.write_pixels(tmp_path / "in" / "a.png", rng.integers(0, 255, (24, 20, 3), dtype=np.uint8))
-    io.write_pixels(
-        tmp_path / "in" / "plate" / "b.TIF", rng.integers(0, 4095, (20, 24), dtype=np.uint16), pixel_size=0.5
-    )
+    plane = msrgan.Image(rng.integers(0, 4095, (20, 24), dtype=np.uint16), "YX", pixel_size=PixelSize(0.5, 0.5))
+    msrgan.write(tmp_path / "in" / "plate" / "b.TIF", plane)
     io.write_pixels(tmp_path / "in" / "plate" / "c.jpg", rng.integers(0, 255, (24, 24), dtype=np.uint8))
     return tmp_path / "in"
 
@@ -47,7 +47,8 @@ def test_a_folder_is_mirrored(folder, tmp_path):
     np.testing.assert_array_equal(
         io.read_pixels(tmp_path / "out" / "a.png"), msrgan.upscale("bicubic", io.read_pixels(folder / "a.png"))
     )
-    assert io.open_image(tmp_path / "out" / "plate" / "b.TIF").pixel_size == pytest.approx(0.125)
+    with msrgan.read(tmp_path / "out" / "plate" / "b.TIF") as image:
+        assert image.pixel_size.x == pytest.approx(0.125)
 
 
 def test_the_output_is_a_file_or_a_folder(folder, tmp_path):
@@ -152,8 +153,8 @@ def test_three_planes_stay_planes(tmp_path):
     ome = {"axes": "CYX", "PhysicalSizeX": 0.2, "PhysicalSizeXUnit": "µm"}
     tifffile.imwrite(tmp_path / "a.tif", planes, ome=True, photometric="minisblack", metadata=ome)
     assert upscale(tmp_path / "a.tif", tmp_path / "b.tif") == 0
-    image = io.open_image(tmp_path / "b.tif")
-    assert (image.is_rgb, image.pixel_size) == (False, pytest.approx(0.1))
+    with msrgan.read(tmp_path / "b.tif") as image:
+        assert (image.is_rgb, image.pixel_size.x) == (False, pytest.approx(0.1))
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         np.testing.assert_array_equal(file.asarray(), planes.repeat(2, 1).repeat(2, 2))
 
@@ -166,8 +167,8 @@ def test_pages_without_axes_are_refused_or_told(tmp_path, capsys):
     assert upscale(tmp_path / "in", tmp_path / "out") == 1
     (line,) = error_lines(capsys)
     assert line == (
-        "msrgan: error: an image has the axes Y, X and channels. Received: 3 pages without axes in "
-        f"{tmp_path}/in/a.tif. Say what they are: --axes CYX for channels, ZYX for a stack"
+        "msrgan: error: pages are a stack or channels. Received: 3 pages without axes in "
+        f"{tmp_path}/in/a.tif. Say what they are: --axes ZYX for a stack, CYX for channels"
     )
     for axes in ("cyx", "ZYX"):
         assert upscale(tmp_path / "in", tmp_path / axes, "--axes", axes) == 0
@@ -383,3 +384,63 @@ def test_options_of_formats_reach_the_writer(folder, tmp_path):
     with tifffile.TiffFile(tmp_path / "out" / "c.ome.tif") as file:
         assert file.pages[0].compression.name == "ADOBE_DEFLATE"
     assert not (tmp_path / "out" / "c.jpg").exists()
+
+
+def test_a_compressed_hyperstack_becomes_an_ome_tiff_and_that_is_said(tmp_path, capsys):
+    pixels = stack(tmp_path)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "ZCYX"})
+    assert upscale(tmp_path / "a.tif", tmp_path / "b.tif", "--compression", "zlib") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{tmp_path}/b.tif becomes an OME-TIFF: ImageJ's hyperstacks are not compressed"
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.is_ome and file.pages[0].compression.name == "ADOBE_DEFLATE"
+        np.testing.assert_array_equal(file.asarray(), pixels.repeat(2, 2).repeat(2, 3))
+
+
+def test_a_dtype_that_the_format_has_not_is_told_before_the_work(tmp_path, capsys):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.float16), metadata={"axes": "ZYX"})
+    for options in (["--dry-run"], []):
+        assert upscale(tmp_path / "a.tif", tmp_path / "b.tif", *options) == 1
+        (line,) = error_lines(capsys)
+        assert "Received: float16. Choose the --format ome-zarr-0.4" in line
+    assert not (tmp_path / "b.tif").exists()
+
+
+INTERRUPTED = """
+import os, signal, sys, time
+from msrgan.apps import cli
+from msrgan.upscaling import stream
+
+bands = stream.bands
+
+def slow(model, image, **options):
+    for band in bands(model, image, **options):
+        yield band
+        if image.source.name == "b.TIF":
+            print("half", flush=True)
+            time.sleep(60)
+
+stream.bands = slow
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_is_finished_by_the_next(folder, tmp_path, capsys, number):
+    out = tmp_path / "out"
+    arguments = ["upscale", str(folder), "-o", str(out), "--model", "nearest", "--scale", "2"]
+    run = subprocess.Popen([sys.executable, "-c", INTERRUPTED, *arguments], stdout=subprocess.PIPE, text=True)
+    while run.stdout.readline() != "half\n":
+        pass
+    run.send_signal(number)
+    run.communicate()
+    killed = number == signal.SIGKILL
+    assert run.returncode == (-number if killed else 130)
+    left = sorted(path.name for path in out.rglob("*") if path.is_file())
+    assert left == [".msrgan-b.TIF", "a.png"] if killed else ["a.png"]
+    assert cli.main([*arguments, "--skip-existing"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 done, 1 skipped, 0 failed"
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == ["a.png", "b.TIF", "c.jpg"]
+    whole = io.read_pixels(folder / "plate" / "b.TIF").repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(io.read_pixels(out / "plate" / "b.TIF"), whole)

@@ -23,7 +23,7 @@ def test_pairs_are_read_together(folder):
     assert set(examples) == {f"field{k}.png" for k in range(8)}
     for k in range(8):
         example = examples[f"field{k}.png"]
-        assert set(example) == {"id", "image", "lr"}
+        assert set(example) == {"id", "group", "image", "lr"}
         np.testing.assert_array_equal(example["image"], blocky(k))
         np.testing.assert_array_equal(example["lr"], binned(blocky(k)))
 

@@ -23,7 +23,10 @@ def texture(seed, height=210, width=250, channels=3, dtype=np.uint8):
 
 def write(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
-    io.write_pixels(path, image)
+    if path.suffix == ".bmp":
+        cv2.imwrite(str(path), image[..., ::-1])
+    else:
+        io.write_pixels(path, image)
     return path
 
 

@@ -9,7 +9,7 @@ from msrgan import io, models, options_text
 from msrgan.degradation import DEGRADATIONS, content_seed, make
 from msrgan.degradation.microscope import DEFAULTS, NEUTRAL
 
-LINEAR = [name for name in DEGRADATIONS if name != "microscope"]
+LINEAR = [name for name in DEGRADATIONS if name != "microscope"]  # `mixed` for every draw
 
 
 @pytest.mark.parametrize("name", DEGRADATIONS)

@@ -1,4 +1,5 @@
 import csv
+from importlib.metadata import version
 from itertools import groupby
 
 import cv2
@@ -78,10 +79,13 @@ def test_nothing_tells_the_method(made):
         data = path.read_bytes()
         chunks, start = [], 8
         while start < len(data):
-            chunks.append(data[start + 4 : start + 8])
-            start += 12 + int.from_bytes(data[start : start + 4], "big")
-        # Header, pixels, end: no text, no time.
-        assert [kind for kind, _ in groupby(chunks)] == [b"IHDR", b"IDAT", b"IEND"]
+            length = int.from_bytes(data[start : start + 4], "big")
+            chunks.append((data[start + 4 : start + 8], data[start + 8 : start + 8 + length]))
+            start += 12 + length
+        # Header, pixels, end: no time, and no other text than the name of this program.
+        assert [kind for kind, _ in groupby(kind for kind, _ in chunks)] == [b"IHDR", b"tEXt", b"IDAT", b"IEND"]
+        texts = [text for kind, text in chunks if kind == b"tEXt"]
+        assert texts == [f"Software\0msrgan {version('msrgan')}".encode()]
     for column, most in (("method", 5), ("id", 3)):
         runs = [name for name, _ in groupby(row[column] for row in table(out / "key.csv"))]
         assert len(runs) > most

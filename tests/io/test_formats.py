@@ -86,6 +86,30 @@ def test_a_hyperstack_that_imagej_cannot_hold_becomes_ome_tiff(tmp_path):
         assert outputs.written_format(tmp_path / "a.tif", image("ZYX", (2, 3, 4), dtype, format="imagej")) == expected
 
 
+def test_a_hyperstack_that_is_to_be_compressed_becomes_ome_tiff(tmp_path):
+    stack = image("ZYX", (2, 30, 40), format="imagej")
+    msrgan.write(tmp_path / "a.tif", stack, compression="zlib")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_ome and file.pages[0].compression.name == "ADOBE_DEFLATE"
+    with pytest.raises(ValueError, match="An ImageJ file is not compressed"):
+        outputs.enlarged(stack, tmp_path / "b.tif", 2, {}, "imagej", compression="zlib")
+
+
+@pytest.mark.parametrize(
+    ("path", "axes", "shape", "dtype", "message"),
+    [
+        ("a.tif", "ZYX", (2, 3, 4), "float16", "float64. Received: float16. Choose the `format` ome-zarr-0.4"),
+        ("a.png", "YX", (3, 4), "float32", "PNG holds pixels of uint8 or uint16. Received: float32"),
+        ("a.jpg", "ZYX", (2, 3, 4), "uint8", "JPEG holds one plane"),
+    ],
+)
+def test_what_no_file_holds_is_refused_before_it_is_computed(path, axes, shape, dtype, message):
+    from pathlib import Path
+
+    with pytest.raises(ValueError, match=message):
+        outputs.enlarged(image(axes, shape, dtype), Path(path), 2, {})
+
+
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
@@ -134,6 +158,15 @@ def test_what_is_written_is_read_again(tmp_path, name):
             assert back.pixel_size[:2] == pytest.approx((0.5, 0.5))
 
 
+def test_large_pixels_are_those_of_the_file_where_it_is_ours(tmp_path):
+    """20 and 25 um a pixel: 1270 and 1016 dots per inch."""
+    msrgan.write(tmp_path / "a.tif", image("YXS", (8, 9, 3), pixel_size=PixelSize(20.0, 25.0)))
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((8, 9), np.uint8), resolution=(1016, 1270), resolutionunit="inch")
+    with msrgan.read(tmp_path / "a.tif") as ours, msrgan.read(tmp_path / "b.tif") as other:
+        assert ours.format == "tiff" and ours.pixel_size == pytest.approx((20.0, 25.0, None))
+        assert other.pixel_size == (None, None, None)
+
+
 def test_pyramids_and_compression_are_passed_on(tmp_path):
     source = image("YX", (600, 400), np.uint16)
     msrgan.write(tmp_path / "a.tif", source, format="ome-tiff", pyramid=True, compression="zlib")
@@ -158,3 +191,25 @@ def test_a_scene_is_one_of_a_file_that_can_hold_several(tmp_path, monkeypatch):
     (tmp_path / "a.lif").write_bytes(b"p\0\0\0")
     monkeypatch.setattr("msrgan.io.vendor.read", lambda path, **named: named)
     assert formats.read(tmp_path / "a.lif", scene="1")["scene"] == "1"
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "a.jpg", "a.npy", "a.tif", "a.ome.tif", "h.tif", "a.ome.zarr", "lzw.ome.tif", "none.zarr"]
+)
+def test_a_disk_that_takes_no_more_is_an_error_and_leaves_nothing(tmp_path, name):
+    """The most that a file may have stands for a full disk."""
+    import resource
+
+    if "zarr" in name:
+        pytest.importorskip("zarr", reason="the extra zarr is not installed")
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 400), dtype=np.uint8)
+    compression = name.partition(".")[0] if name[0] in "ln" else None
+    format = "imagej" if name == "h.tif" else None
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            msrgan.write(tmp_path / name, formats.Image(pixels, "YX"), format=format, compression=compression)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []

@@ -28,6 +28,12 @@ def test_list_images_skips_label_maps_and_hidden_files(tmp_path):
     assert io.list_images(tmp_path) == sorted(tmp_path / name for name in kept)
 
 
+def test_an_ome_zarr_is_one_image_and_no_folder_of_images(tmp_path):
+    touch(tmp_path, ["b/a.ome.zarr/0/c/0.png", "b/a.ome.zarr/labels/x/zarr.json", "B.ZARR/zarr.json", "c.npy", "d.czi"])
+    (tmp_path / "e.gif").touch()  # is read where it is named
+    assert io.list_images(tmp_path) == [tmp_path / name for name in ("B.ZARR", "b/a.ome.zarr", "c.npy", "d.czi")]
+
+
 def test_a_folder_of_label_maps_is_listed_where_it_is_named(tmp_path):
     touch(tmp_path, ["a/labels/1.png", "Masks/2.png"])
     with pytest.raises(

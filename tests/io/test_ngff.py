@@ -164,6 +164,15 @@ def test_shards(tmp_path, caplog):
     assert "1 of 6 chunks" in caplog.text
 
 
+def test_an_empty_shard_is_no_dark_part_of_the_image(tmp_path):
+    folder = store(tmp_path / "a.zarr", [pixels((70, 50))], axes=AXES[3:], version="0.5", shards=(32, 32))
+    (folder / "0" / "c" / "1" / "0").write_bytes(b"")
+    opened = ngff.read(folder)
+    opened.read((), slice(0, 32))
+    with pytest.raises(UnreadableImageError, match=r"damaged pixels \(chunk c/1/0 is truncated\)"):
+        opened.read((), slice(0, 33))
+
+
 def test_axes_of_the_caller(plain, tmp_path):
     folder = store(tmp_path / "a.zarr", [pixels((3, 20, 36))], axes=AXES[2:], scales=[[scale(2000, 500, 250)]])
     opened = ngff.read(folder, axes="cyx")

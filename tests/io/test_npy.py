@@ -54,3 +54,12 @@ def test_files_that_are_no_pixels_are_an_error(tmp_path):
         npy.read(path, level=1)
     with pytest.raises(FileNotFoundError):
         npy.read(tmp_path / "b.npy")
+
+
+def test_what_follows_an_array_is_damage_or_another_array(tmp_path):
+    """Of a header with a changed digit, say: (4, 5) in place of (40, 5)."""
+    path = tmp_path / "a.npy"
+    np.save(path, ARRAY[..., 0])
+    path.write_bytes(path.read_bytes().replace(b"(4, 5)", b"(4, 3)"))
+    with pytest.raises(io.UnreadableImageError, match=r"damaged, or more than one array: 16 bytes follow the first"):
+        npy.read(path)

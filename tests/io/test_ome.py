@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tifffile
 
+import msrgan
 from msrgan.io.image import Channel, Image, PixelSize, Promised
 from msrgan.io.tiff import ome, write
+from msrgan.io.tiff.omexml import Ome
 
 SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 PROVENANCE = {"software": "msrgan 9.9", "scale": "4", "note": "computationally generated: not a measurement"}
@@ -159,6 +161,29 @@ def test_sizes_and_times_are_exact():
     assert [float(pixels.get(f"PhysicalSize{axis}")) for axis in "YXZ"] == [0.1 / 3, 0.08125, 1e-5]
     assert [pixels.get(f"PhysicalSize{axis}Unit") for axis in "YXZ"] == ["µm"] * 3
     assert (float(pixels.get("TimeIncrement")), pixels.get("TimeIncrementUnit")) == (1 / 7, "s")
+
+
+def test_display_ranges_are_kept_as_an_annotation_and_said_once(tmp_path):
+    """OME has no place for them. Of two enlargements, the second finds those of the first."""
+    dapi, pixels = Channel("DAPI", (0, 0, 255), None, (1.5, 4095.0)), np.zeros((3, 4, 5), np.uint16)
+    known = ((dapi, Channel("GFP"), Channel(display=(-2.0, 1e-3))), (dapi, Channel(), Channel()), (Channel("GFP"),) * 3)
+    for channels in known:
+        msrgan.write(tmp_path / "a.ome.tif", Image(pixels, "CYX", channels=channels))
+        with msrgan.read(tmp_path / "a.ome.tif") as image:
+            assert image.channels == channels
+        root = build(Image(pixels, "CYX", channels=channels[::-1], extra=image.extra))
+        annotated = [part.get("ID") for part in root.iter("MapAnnotation") if part.get("Namespace") == "msrgan/display"]
+        expected = [(str(k), c.display) for k, c in enumerate(channels[::-1]) if c.display]
+        assert [part.get("ID") for part in root.iter("AnnotationRef")] == annotated
+        assert len(annotated) == bool(expected)
+        assert [(entry.get("K"), tuple(map(float, entry.text.split()))) for entry in root.iter("M")] == expected
+
+
+def test_damaged_display_ranges_are_none():
+    xml = ome.build(Image(np.zeros((1, 2, 2), np.uint8), "CYX", channels=(Channel("a", display=(1.0, 2.0)),))).decode()
+    assert Ome(xml).channels[0].display == (1.0, 2.0)
+    for damaged in ("1.0", "1.0 two", "1.0 nan", "", "1 2 3"):
+        assert Ome(xml.replace("1.0 2.0", damaged)).channels == (Channel("a"),)
 
 
 def test_provenance():

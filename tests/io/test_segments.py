@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from msrgan import io
-from msrgan.io.tiff import read
+from msrgan.io.tiff import read, segments
 from msrgan.io.tiff.segments import Cache, Planes, Segment
 
 RNG = np.random.default_rng(11)
@@ -152,6 +152,28 @@ def test_the_cache_forgets_what_was_used_longest_ago_and_stays_within_its_bytes(
         get(small, number)
     assert made[5:] == [8, 9]
     assert len(small._segments) == 1
+
+
+def test_the_cache_holds_some_rows_of_segments(tmp_path):
+    """8 rows of 256 tiles, 16x16 pixels of 2 bytes, within the least and the most."""
+    for width, kept in ((4096, 1 << 20), (16384, 8 * 16 * 16384 * 2)):
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((256, width), np.uint16), tile=(16, 16), compression="zlib")
+        with pytest.MonkeyPatch.context() as patch, tifffile.TiffFile(tmp_path / "a.tif") as file:
+            patch.setattr(segments, "CACHE_BYTES", (1 << 20, 1 << 25))
+            planes = Planes(file, file.series[0], "a.tif", None)
+            planes.window(0, slice(0, 256), slice(0, width))
+            assert planes._cache._nbytes == kept
+
+
+def test_a_tile_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_path, decoded):
+    """A JPEG in it would be decoded at that size: 4 GiB for a file of 2 kB."""
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.uint8), tile=(64, 64), compression="jpeg")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        for name in ("TileWidth", "TileLength"):
+            file.pages[0].tags[name].overwrite(65520)
+    with pytest.raises(io.UnreadableImageError, match="its tiles of 65520x65520 are larger than its image"):
+        read(tmp_path / "a.tif")
+    assert decoded == []
 
 
 def test_threads_read_right_pixels(tmp_path):

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image as Pillow
 
 from msrgan import io
-from msrgan.io import tiff
+from msrgan.io import formats, tiff
+from msrgan.io.image import Image, PixelSize
 from msrgan.io.tiff.faults import FAULTS
 
 PLANES = np.random.default_rng(7).integers(0, 65536, (6, 16, 17), dtype=np.uint16)
@@ -39,6 +40,12 @@ def colour():
     """A smooth image (24, 20, 3)."""
     noise = np.random.default_rng(3).integers(0, 256, (24, 20, 3), dtype=np.uint8)
     return cv2.GaussianBlur(noise, (5, 5), 1.5)
+
+
+def size_of(path):
+    """The width of a pixel."""
+    with formats.read(path) as image:
+        return image.pixel_size.x
 
 
 def of(codec, form):
@@ -198,8 +205,8 @@ def test_pages_without_axes_are_channels_only_where_told(options, count):
     planes = PLANES[:count]
     data = encoded(planes, photometric="minisblack", **options)
     refusal = (
-        f"an image has the axes Y, X and channels. Received: {count} pages without axes in plates/a.tif. "
-        "Say what they are: `axes` CYX for channels, ZYX for a stack"
+        f"pages are a stack or channels. Received: {count} pages without axes in plates/a.tif. "
+        "Say what they are: `axes` ZYX for a stack, CYX for channels"
     )
     with pytest.raises(io.UnreadableImageError) as caught:
         io.decode(data, "plates/a.tif")
@@ -225,9 +232,9 @@ def test_told_axes_stand_above_those_of_the_file_and_name_their_order(tmp_path):
 
 @pytest.mark.parametrize("axes", ["CYX", "YX", "ZYX"])
 def test_a_single_plane_and_colours_need_no_axes(tmp_path, axes):
-    Image.fromarray(colour()).save(tmp_path / "a.tif")
-    Image.fromarray(colour()).save(tmp_path / "a.png")
-    Image.fromarray(colour()[..., 0]).save(tmp_path / "grey.tif")
+    Pillow.fromarray(colour()).save(tmp_path / "a.tif")
+    Pillow.fromarray(colour()).save(tmp_path / "a.png")
+    Pillow.fromarray(colour()[..., 0]).save(tmp_path / "grey.tif")
     np.testing.assert_array_equal(io.read_pixels(tmp_path / "a.tif", axes=axes), colour())
     np.testing.assert_array_equal(io.read_pixels(tmp_path / "a.png", axes=axes), colour())
     np.testing.assert_array_equal(io.read_pixels(tmp_path / "grey.tif", axes=axes), colour()[..., :1])
@@ -244,7 +251,8 @@ def test_axes_that_are_none_are_an_error(axes):
 @pytest.mark.parametrize("form", ["strips", "tiles", "planar"])
 def test_photometric_rgb_is_rgb(tmp_path, codec, form):
     (tmp_path / "a.tif").write_bytes(of(codec, form))
-    assert io.open_image(tmp_path / "a.tif").is_rgb
+    with tiff.read(tmp_path / "a.tif") as image:
+        assert (image.axes, image.is_rgb) == ("YXS", True)
 
 
 @pytest.mark.parametrize("form", ["imagej", "ome", "shaped"])
@@ -256,15 +264,17 @@ def test_three_planes_stay_planes_and_keep_their_pixel_size(tmp_path, form):
     if form == "imagej":
         options |= {"resolution": (4, 4), "metadata": {"axes": "CYX", "unit": "um"}}
     (tmp_path / "a.tif").write_bytes(encoded(planes, **options))
-    image = io.open_image(tmp_path / "a.tif")
-    assert (image.is_rgb, image.pixel_size) == (False, None if form == "shaped" else pytest.approx(0.25))
-    io.write_pixels(tmp_path / "b.tif", image.pixels, pixel_size=image.pixel_size, rgb=image.is_rgb)
+    with formats.read(tmp_path / "a.tif") as image:
+        assert (image.axes, image.is_rgb) == ("CYX", False)
+        assert image.pixel_size.x == (None if form == "shaped" else pytest.approx(0.25))
+        formats.write(tmp_path / "b.tif", image)
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         assert (file.series[0].axes, file.series[0].shape) == ("CYX", (3, 24, 20))
         np.testing.assert_array_equal(file.asarray(), planes)
-    again = io.open_image(tmp_path / "b.tif")
-    np.testing.assert_array_equal(again.pixels, colour())
-    assert again[1:] == (False, image.pixel_size and pytest.approx(image.pixel_size))
+    np.testing.assert_array_equal(io.read_pixels(tmp_path / "b.tif"), colour())
+    with formats.read(tmp_path / "b.tif") as again:
+        assert (again.axes, again.is_rgb) == ("CYX", False)
+        assert again.pixel_size.x == (image.pixel_size.x and pytest.approx(image.pixel_size.x))
 
 
 def test_equal_planes_are_one_grey_image_only_where_they_are_colours():
@@ -302,23 +312,24 @@ def test_a_palette_of_planes_is_a_matter_of_show():
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_pixel_size_round_trip(tmp_path, channels):
-    io.write_pixels(tmp_path / "a.tif", np.eye(8, dtype=np.uint16)[..., None].repeat(channels, 2), pixel_size=0.1625)
-    assert io.open_image(tmp_path / "a.tif").pixel_size == pytest.approx(0.1625, rel=1e-5)
+    pixels = np.eye(8, dtype=np.uint16)[None].repeat(channels, 0)
+    formats.write(tmp_path / "a.tif", Image(pixels, "CYX", pixel_size=PixelSize(0.1625, 0.1625)))
+    assert size_of(tmp_path / "a.tif") == pytest.approx(0.1625, rel=1e-5)
     io.write_pixels(tmp_path / "b.tif", np.zeros((8, 8, channels), np.uint16))
-    assert io.open_image(tmp_path / "b.tif").pixel_size is None
+    assert size_of(tmp_path / "b.tif") is None
 
 
 def test_pixel_size_of_other_software(tmp_path):
     plane = np.zeros((8, 8), np.uint16)
     ome = {"axes": "YX", "PhysicalSizeX": 65.0, "PhysicalSizeXUnit": "nm"}
     tifffile.imwrite(tmp_path / "a.ome.tif", plane, metadata=ome)
-    assert io.open_image(tmp_path / "a.ome.tif").pixel_size == pytest.approx(0.065)
+    assert size_of(tmp_path / "a.ome.tif") == pytest.approx(0.065)
     tifffile.imwrite(tmp_path / "b.tif", plane, resolution=(25400 / 2, 25400 / 2), resolutionunit="INCH")
-    assert io.open_image(tmp_path / "b.tif").pixel_size == pytest.approx(2)
+    assert size_of(tmp_path / "b.tif") == pytest.approx(2)
     tifffile.imwrite(tmp_path / "c.tif", plane, resolution=((0, 1), (0, 1)), resolutionunit="CENTIMETER")
-    assert io.open_image(tmp_path / "c.tif").pixel_size is None
-    Image.fromarray(plane).save(tmp_path / "c.png")
-    assert io.open_image(tmp_path / "c.png").pixel_size is None
+    assert size_of(tmp_path / "c.tif") is None
+    Pillow.fromarray(plane).save(tmp_path / "c.png")
+    assert size_of(tmp_path / "c.png") is None
 
 
 @pytest.mark.parametrize("axes", ["TZCYX", "CYX", "ZYX", "TYX", "ZCYX"])
@@ -405,6 +416,27 @@ def test_planes_in_other_files_are_not_looked_for(tmp_path):
         tifffile.imwrite(tmp_path / name, PLANES[k], photometric="minisblack", description=own, metadata=None)
     with pytest.raises(io.UnreadableImageError, match=r"its planes lie in 2 files, such as b\.ome\.tif"):
         tiff.read(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize("is_ome", [False, True])
+def test_images_that_are_not_read_are_told_once(tmp_path, said, is_ome):
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=is_ome) as writer:
+        for height, width in ((16, 17), (12, 5), (9, 16)):  # not those of a pyramid
+            writer.write(PLANES[0, :height, :width], photometric="minisblack")
+    for _ in range(2):
+        with tiff.read(path) as image:
+            np.testing.assert_array_equal(image.read(), PLANES[0])
+    assert said.messages == [f"{path}: holds 3 images. The first is read, YX 16x17. Save the others as files"]
+
+
+def test_levels_of_a_pyramid_are_no_other_images(tmp_path, said):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for step in (1, 2):
+            writer.write(np.ascontiguousarray(PLANES[0, :16:step, :16:step]), subfiletype=step - 1, metadata=None)
+    with tiff.read(tmp_path / "a.tif") as image:
+        assert image.levels == ((16, 16), (8, 8))
+    assert said.messages == []
 
 
 def test_palettes_of_imagej_are_a_matter_of_show(tmp_path):

@@ -440,7 +440,7 @@ def test_bands_are_taken_as_they_are_written(tmp_path, compression):
         ("YX", (2, 2), "uint16", {"format": "png"}, "`format`.*'png'"),
         ("YX", (2, 2), "uint16", {"compression": "jpeg"}, "`compression`.*zlib.*'jpeg'"),
         ("YX", (0, 2), "uint16", {}, "has pixels"),
-        ("YX", (2, 2), "float16", {}, "float16.*OME-Zarr"),
+        ("YX", (2, 2), "float16", {}, "float16.*Choose the `format` ome-zarr-0.4"),
         ("YX", (2, 2), "int64", {"format": "tiff"}, "int64"),
         ("YX", (2, 2), "bool", {}, "bool"),
         ("CYX", (2, 2, 2), "uint8", {"format": "tiff"}, "one plane.*OME-TIFF"),

@@ -130,6 +130,48 @@ def srcnn_residual(net, enlarged):
     return conv(net, x, enlarged.shape[-1], 5, "output_conv")
 
 
+class Branches(layers.Layer):
+    """Section 3.3 of arXiv 2311.12770: conv1 to twice the width, conv3, conv1 back, after padding; beside a conv1."""
+
+    def __init__(self, channels, filters):
+        super().__init__()
+        sizes = ((2 * channels, 1), (2 * filters, 3), (filters, 1))
+        self.row = [layers.Conv2D(width, size) for width, size in sizes]
+        self.shortcut = layers.Conv2D(filters, 1, use_bias=False)
+
+    def build(self, shape):
+        for part in self.row:
+            part.build(shape)
+            shape = (*shape[:-1], part.filters)
+        self.shortcut.build((*shape[:-1], self.row[0].filters // 2))
+
+    def call(self, x):
+        y = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        for part in self.row:
+            y = part(y)
+        return y + self.shortcut(x)
+
+
+def span(net, x):
+    """arXiv 2311.12770, figure 2 and equations 2 to 4, two blocks; its pixels are on the scale of ours."""
+
+    def branches(x, name):
+        return net(x, Branches(x.shape[-1], 8), name)
+
+    def silu(x):
+        return x * tf.sigmoid(x)
+
+    stem = x = branches(x, "stem_conv")
+    ends = []
+    for i in (1, 2):
+        first = branches(x, f"block{i}_conv1")
+        h = branches(silu(branches(silu(first), f"block{i}_conv2")), f"block{i}_conv3")
+        x = (x + h) * (tf.sigmoid(h) - 0.5)
+        ends.append(x)
+    x = tf.concat([stem, branches(x, "body_conv"), ends[0], first], axis=-1)
+    return tf.nn.depth_to_space(conv(net, conv(net, x, 8, 1, "mix_conv"), 3 * 16, 3, "output_conv"), 4)
+
+
 # The textbook form of each variant, and the choices with which the variant is the published network, as small as it
 # can be: two blocks, so that their order matters.
 SMALL = {"filters": 8, "blocks": 2}
@@ -139,6 +181,7 @@ PUBLISHED = {
     "realtime": (realtime, SMALL | {"batch_norm": "body", "widths": (8, 8)}),
     "esrgan": (esrgan, SMALL),
     "srcnn": (lambda net, x: srcnn_residual(net, bicubic(x, 4)), {}),
+    "span": (span, SMALL),
 }
 
 
@@ -179,7 +222,8 @@ def test_srcnn_reads_and_adds_the_enlarged_image(scale, corner):
 
 def test_variants_have_the_sizes_of_the_papers():
     sizes = {name: (v.sizes.get("filters"), v.sizes.get("blocks")) for name, v in VARIANTS.items()}
-    papers = {"msrgan": (64, 15), "srgan": (64, 16), "realtime": (64, 16), "esrgan": (64, 23), "srcnn": (None, None)}
+    papers = {"msrgan": (64, 15), "srgan": (64, 16), "realtime": (64, 16), "esrgan": (64, 23)}
+    papers |= {"srcnn": (None, None), "span": (48, 6)}
     assert sizes == papers
 
 

@@ -59,3 +59,14 @@ def test_learning_rate_at_every_step(decay, steps, falls, pretraining):
     if len(expected) > 150:
         checked = [k for k in checked if k < 20 or math.isclose(k, pretraining + max(falls), abs_tol=3)]
     assert [float(rates(k)) for k in checked] == pytest.approx([expected[k] for k in checked])
+
+
+def test_a_cosine_falls_to_zero_in_each_phase():
+    rates = learning_rates(2.0, 8, decay=("cosine",), pretraining=(4.0, 4))
+    # cos(0), cos(45 degrees), cos(90 degrees), ... of the first phase; every 22.5 degrees of the second.
+    first = [4.0, 2 + math.sqrt(2), 2.0, 2 - math.sqrt(2)]
+    assert [float(rates(k)) for k in range(4)] == pytest.approx(first, abs=1e-6)
+    assert [float(rates(k)) for k in (4, 6, 8, 10)] == pytest.approx([x / 2 for x in first], abs=1e-6)
+    assert float(rates(11)) == pytest.approx(1 - math.cos(math.pi / 8), abs=1e-6)
+    assert float(rates(12)) == float(rates(100)) == 0
+    assert float(learning_rates(2.0, 8, decay=("cosine",))(0)) == 2

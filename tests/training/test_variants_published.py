@@ -170,7 +170,7 @@ def compare_decay(name, cell):
 def compare_beta_2(name, cell):
     training, model, _ = made(name)
     betas = [o.beta_2 for o in (model.generator_optimizer, model.discriminator_optimizer) if o]
-    return [training["adam_beta_2"], *betas], [float(cell)] * (2 if name == "srcnn" else 3)
+    return [training["adam_beta_2"], *betas], [float(cell)] * (3 if name in GANS else 2)
 
 
 def compare_layers(name, cell):
@@ -202,6 +202,9 @@ def compare_upsampling(name, cell):
     if cell == "(bicubic first)":
         first, conv1 = network.layers[1], network.get_layer("conv1")
         return (option[0], enlarging, type(first), conv1.input is first.output), (option[1], [], Bicubic, True)
+    if cell == "(one shuffle)":
+        shuffles = [layer.block_size for layer in network.layers if isinstance(layer, DepthToSpace)]
+        return (option[0], enlarging, shuffles), (option[1], [], [4])
     kinds = {"subpixel": keras.layers.Conv2D, "resize": NearestConv2D, "(resize)": NearestConv2D}
     shuffles = sum(isinstance(layer, DepthToSpace) for layer in network.layers)
     return (option[0], enlarging, shuffles), (option[1], 2 * [kinds[cell]], 2)
@@ -251,6 +254,10 @@ def test_a_published_value_is_what_a_variant_has(row, name):
 def test_parameters_of_the_default_generators():
     counts = {name: whole(name).count_params() for name in VARIANTS}
     conv = 9 * 64 * 64 + 64
+
+    def branches(a, b):  # widen, 3x3, narrow, with biases; the shortcut
+        return (a * 2 * a + 2 * a) + (9 * 2 * a * 2 * b + 2 * b) + (2 * b * b + b) + a * b
+
     realtime = (81 * 3 * 64 + 64 + 64) + 16 * (2 * conv + 64) + conv + 2 * conv + (81 * 64 * 3 + 3)
     assert counts == {
         "msrgan": 1_334_272 + 31 * 2 * 64,
@@ -258,6 +265,7 @@ def test_parameters_of_the_default_generators():
         "realtime": realtime,
         "esrgan": 16_697_987,
         "srcnn": 81 * 3 * 64 + 64 + 64 * 32 + 32 + 25 * 32 * 3 + 3,
+        "span": branches(3, 48) + 19 * branches(48, 48) + (4 * 48 * 48 + 48) + (9 * 48 * 48 + 48),
     }
 
 
@@ -275,6 +283,7 @@ GENERATOR_RATES = {
         ],
     ),
     "srcnn": (80, [(0, 3e-4), (6, 3e-4), (7, 1e-4), (86, 1e-4)]),
+    "span": (80, [(0, 5e-4), (6, 5e-4), (7, 1e-4), (86, 1e-4)]),
 }
 
 

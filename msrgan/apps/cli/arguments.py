@@ -35,13 +35,15 @@ fraction = argument(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
 width = argument(float, "a number above 0 and below 100", lambda x: 0 < x < 100)
 
 
-def decay(text: str) -> tuple[float, float]:
-    """Parse WHEN:FACTOR, when a learning rate falls and to which part of itself."""
+def decay(text: str) -> tuple[float, float] | str:
+    """Parse WHEN:FACTOR, when a learning rate falls and to which part of itself, or the word cosine."""
+    if text == "cosine":
+        return text
     when, _, factor = text.partition(":")
     try:
         return non_negative(when), non_negative(factor)
     except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1. Received: {text}") from None
+        raise argparse.ArgumentTypeError(f"must be WHEN:FACTOR, as 0.5:0.1, or cosine. Received: {text}") from None
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -66,7 +68,7 @@ def axes(text: str) -> str:
 def add_axes(parser: Any) -> None:
     """Add the option that tells what the pages of a TIFF are."""
     parser.add_argument(
-        "--axes", type=axes, help="what the pages of a TIFF are where it does not say so: CYX for channels"
+        "--axes", type=axes, help="what pages are that do not say so: ZYX for a stack, CYX for channels"
     )
 
 
@@ -88,7 +90,11 @@ def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:
     """Add the options of data, machine and run folder; their names are those of `training.settings.Settings`."""
     group = parser.add_argument_group("data")
     add = group.add_argument
-    add("--data", default="simulated", help="folder of images, or the name of a set: see msrgan datasets (%(default)s)")
+    add(
+        "--data",
+        default="simulated",
+        help="folder of images or stacks, or a name of msrgan datasets (%(default)s)",
+    )
     add("--manual-dir", type=Path, metavar="DIR", help="where you put the raw files of a named set")
     add("--data-dir", type=Path, metavar="DIR", help="where the prepared copy of a named set lies or will be written")
     add(

@@ -12,7 +12,9 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the options of a model, and of the images to try it on."""
     parser.add_argument("--model", required=required, help="exported model, or nearest, bicubic, lanczos")
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
-    parser.add_argument("--data", required=required, help="folder of images, or of lr/ and hr/, or registered data set")
+    parser.add_argument(
+        "--data", required=required, help="folder of images or stacks, or of lr/ and hr/, or registered set"
+    )
     parser.add_argument("--degradation", help="HR to LR: thesis, gaussian:sigma=1, ... (default: the model's)")
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
     parser.add_argument("--split", help="train, validation, test, all (default: all of a folder, else test)")

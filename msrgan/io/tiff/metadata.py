@@ -13,7 +13,7 @@ from msrgan.io.image import Channel, PixelSize
 from msrgan.io.tiff.omexml import Ome, ome_of
 from msrgan.io.tiff.units import MICROMETRES, SECONDS, positive
 
-# Above it, the resolution of a plain TIFF is that of a scanner, a printer, or nothing at all: 2540 dots per inch.
+# Above it, the resolution of a plain TIFF of others is that of a scanner, a printer, or nothing: 2540 dots per inch.
 COARSEST_TAG = 10.0
 # What `Image` says by itself, or the writer knows anew.
 _SAID = {
@@ -139,6 +139,8 @@ def _resolution(tif: tifffile.TiffFile) -> PixelSize:
         return PixelSize(*(positive(lsm.get(f"VoxelSize{axis}"), 1e6) for axis in "YXZ"))
     unit = {2: MICROMETRES["inch"], 3: MICROMETRES["cm"]}.get(tif.pages.first.tags.valueof("ResolutionUnit", 2))
     x, y = (_tag(tif, f"{axis}Resolution", unit) for axis in "XY")
+    if str(tif.pages.first.software).startswith("msrgan "):
+        return PixelSize(y, x)
     return PixelSize(y, x) if max(x or 0, y or 0) <= COARSEST_TAG else PixelSize()
 
 

@@ -16,6 +16,7 @@ from msrgan.io import provenance
 from msrgan.io.image import Channel, Image
 from msrgan.io.tiff import ome_original
 from msrgan.io.tiff.ome_original import SCHEMA
+from msrgan.io.tiff.omexml import DISPLAY
 
 Element = ElementTree.Element
 
@@ -55,10 +56,16 @@ def build(image: Image) -> bytes:
     if image.extra.get("ome") and not known:
         value = ome_original.verbatim(image.extra["ome"])
         _annotate(annotations, picture, "XMLAnnotation", "msrgan/original-ome-xml", [value])
+    # Of the file that was read: they are said anew.
+    ranges = [annotation for annotation in annotations if annotation.get("Namespace") == DISPLAY]
+    annotations[:] = [annotation for annotation in annotations if annotation not in ranges]
+    references = {annotation.get("ID") for annotation in ranges}
+    picture[:] = [child for child in picture if child.tag != "AnnotationRef" or child.get("ID") not in references]
     info = image.extra.get("imagej", {}).get("Info")
     for namespace, texts in (
         ("msrgan/vendor", _flat(image.extra.get("vendor", {}))),
         ("msrgan/imagej", {"Info": info} if info else {}),
+        (DISPLAY, _ranges(image)),
         ("msrgan/provenance", provenance.items(image)),
     ):
         if texts:
@@ -71,6 +78,12 @@ def build(image: Image) -> bytes:
     root.extend(sorted(kept, key=lambda child: _ORDER.index(child.tag)))
     ome_original.prune(root)
     return b'<?xml version="1.0" encoding="UTF-8"?>' + ElementTree.tostring(root)
+
+
+def _ranges(image: Image) -> dict[str, str]:
+    """Return the values shown as black and as full colour, by the number of the channel: the schema has no place."""
+    ranges = {str(number): channel.display for number, channel in enumerate(image.channels)}
+    return {number: " ".join(repr(float(x)) for x in display) for number, display in ranges.items() if display}
 
 
 def _pixels(image: Image, original: Element | None) -> Element:

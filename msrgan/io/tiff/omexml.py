@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,9 @@ import tifffile
 
 from msrgan.io.image import Channel, PixelSize
 from msrgan.io.tiff.units import MICROMETRES, SECONDS, positive
+
+# The namespace of a map annotation of ours: the number of a channel, and the values shown as black and as full colour.
+DISPLAY = "msrgan/display"
 
 
 class Ome:
@@ -79,10 +83,23 @@ class Ome:
     @property
     def channels(self) -> tuple[Channel, ...]:
         """As many as it describes; those of RGB are one."""
+        ranges = self._ranges()
         return tuple(
-            Channel(name=channel.get("Name") or None, colour=_colour(channel.attrib))
-            for channel in _named(self._pixels, "Channel")
+            Channel(name=channel.get("Name") or None, colour=_colour(channel.attrib), display=ranges.get(str(number)))
+            for number, channel in enumerate(_named(self._pixels, "Channel"))
         )
+
+    def _ranges(self) -> dict[str, tuple[float, float]]:
+        """Return the display ranges by the number of the channel."""
+        annotations = [part for group in _named(self._root, "StructuredAnnotations") for part in group]
+        values = [value for part in annotations if part.get("Namespace") == DISPLAY for value in _named(part, "Value")]
+        ranges = {}
+        for entry in (entry for value in values for entry in _named(value, "M")):
+            with contextlib.suppress(ValueError):
+                low, high = map(float, (entry.text or "").split())
+                if math.isfinite(low) and math.isfinite(high):
+                    ranges[entry.get("K", "")] = low, high
+        return ranges
 
 
 def ome_of(tif: tifffile.TiffFile) -> Ome | None:

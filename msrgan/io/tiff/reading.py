@@ -18,12 +18,15 @@ from msrgan.io.tiff.colours import Painted, Samples, Stored, palette_of, samples
 from msrgan.io.tiff.faults import watched
 from msrgan.io.tiff.omexml import ome_of
 from msrgan.io.tiff.segments import Planes
+from msrgan.messages import warn_once
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def read(path: str | os.PathLike, *, axes: str | None = None, level: int = 0, max_pixels: int | None = None) -> Image:
     """Read the first image series of a TIFF; its pixels are decoded window by window, when they are asked for.
+
+    If the file holds other images too, that is warned of.
 
     A file is RGB if its colours say so; its palette is applied, alpha is dropped, white-is-zero is turned round, and
     bits become 0 and 255. In a stack, and in files of ImageJ, a palette is a matter of show: the values stay.
@@ -58,10 +61,11 @@ def decode(data: bytes, name: object, *, axes: str | None = None) -> Image:
 def _opened(source: Path | bytes, name: object, axes: str | None, level: int, max_pixels: int | None) -> Image:
     axes = None if axes is None else _axes.check(axes)
     data = source if isinstance(source, bytes) else None
-    with watched(name):
-        # Other files are none of this image's business, whatever its metadata say.
-        tif = tifffile.TiffFile(source if data is None else io.BytesIO(data), _multifile=False)
+    tif = None
     try:
+        with watched(name):
+            # Other files are none of this image's business, whatever its metadata say.
+            tif = tifffile.TiffFile(source if data is None else io.BytesIO(data), _multifile=False)
         with watched(name):
             _check_promises(tif)
             levels = _levels(tif.series)
@@ -69,6 +73,7 @@ def _opened(source: Path | bytes, name: object, axes: str | None, level: int, ma
         with watched(name):
             layout = _layout(levels[0], axes, name)
             check_size(layout.plane_sizes, max_pixels, name)
+        _tell_of_others(tif.series, levels, name)
         check_level(level, len(levels), name)
         with watched(name):
             if level:
@@ -76,7 +81,8 @@ def _opened(source: Path | bytes, name: object, axes: str | None, level: int, ma
                 _check_whole(tif, levels[level])
             return _image(tif, levels, level, layout, name, source)
     except BaseException:
-        tif.close()
+        if tif is not None:  # what was only logged is raised when it is open
+            tif.close()
         raise
 
 
@@ -190,6 +196,14 @@ def _levels(series: list[tifffile.TiffPageSeries]) -> list[tifffile.TiffPageSeri
         if alike and smaller and abs(columns / scale - width) <= 1:
             levels.append(other)
     return levels
+
+
+def _tell_of_others(series: list[tifffile.TiffPageSeries], levels: list[tifffile.TiffPageSeries], name: object) -> None:
+    """Warn of the images of a file that are not read."""
+    count = 1 + sum(all(other is not level for level in levels) for other in series)
+    if count > 1:
+        sizes = f"{levels[0].axes} {'x'.join(map(str, levels[0].shape))}"
+        warn_once(f"{name}: holds {count} images. The first is read, {sizes}. Save the others as files")
 
 
 def _check_promises(tif: tifffile.TiffFile) -> None:

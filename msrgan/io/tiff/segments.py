@@ -15,7 +15,12 @@ from tifffile import COMPRESSION
 
 from msrgan.io.tiff.faults import watched
 
-CACHE_BYTES = 1 << 27
+# Of decoded segments: at least, and at most where rows of them are larger.
+CACHE_BYTES = (1 << 24, 1 << 27)
+# Rows of segments that are kept: a window may touch two, in each of a few channels that are read in turn.
+_ROWS = 8
+# Pixels of a tile in an image that has fewer: a decoder allocates what the header claims.
+LARGEST_TILE = 1 << 24
 JPEG = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 
 
@@ -80,10 +85,14 @@ class Planes:
         self.dtype = np.dtype(page.dtype)
         planes = math.prod(series.get_shape(squeeze=False)) // max(1, rows * columns * samples)
         self.shape = (planes, rows, columns, samples)
+        tile = page.tiledepth * page.tilelength * page.tilewidth if page.is_tiled else 0
+        if tile > max(LARGEST_TILE, self._depth * rows * columns):
+            raise ValueError(f"its tiles of {page.tilewidth}x{page.tilelength} are larger than its image")
         self._offset = series.dataoffset
         self._pages = [] if self._offset is not None else list(series)
         self._file_lock = threading.Lock()
-        self._cache = Cache(CACHE_BYTES)
+        row = (page.tilelength if page.is_tiled else page.rowsperstrip) * columns * samples * self.dtype.itemsize
+        self._cache = Cache(min(max(CACHE_BYTES[0], _ROWS * row), CACHE_BYTES[1]))
         weakref.finalize(self, tif.close)
         if not page.is_final:
             self._decode = page.decode  # made once, before threads use it

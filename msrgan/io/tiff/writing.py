@@ -68,7 +68,7 @@ def write(
         ValueError: the format cannot hold the image, or the bands are not those of the image.
         OSError: the file cannot be written.
     """
-    _check(image, format, compression, pyramid)
+    check(image, format, compression, pyramid=pyramid)
     layout = _layout(image, format, pyramid)
     arguments = _arguments(image, format)
     big = format != "imagej" and is_big(image, layout, compression, len(arguments["description"] or b""))
@@ -82,7 +82,12 @@ def write(
         _write_levels(writer, file, temporary, image, bands, layout, compression, arguments)
 
 
-def _check(image: Image, format: str, compression: str | None, pyramid: bool) -> None:
+def check(image: Image, format: str, compression: str | None = None, *, pyramid: bool = False) -> None:
+    """Check that a format holds an image; see `write`.
+
+    Raises:
+        ValueError: it does not, or there is no such format or compression.
+    """
     if format not in FORMATS:
         raise ValueError(f"`format` of a TIFF is one of {' '.join(FORMATS)}. Received: {format!r}")
     if compression not in (None, *codecs.COMPRESSIONS):
@@ -102,7 +107,7 @@ def _check(image: Image, format: str, compression: str | None, pyramid: bool) ->
     dtypes = tuple(ome.TYPES) if format == "ome-tiff" else _PLAIN_DTYPES
     if image.dtype.name not in dtypes:
         raise ValueError(
-            f"The format {format} holds {' '.join(dtypes)}. Received: {image.dtype}. Convert it, or write OME-Zarr"
+            f"The format {format} holds {' '.join(dtypes)}. Received: {image.dtype}. Choose the `format` ome-zarr-0.4"
         )
     if format == "tiff" and len(image.indices()) > 1:
         raise ValueError(
