@@ -84,9 +84,11 @@ def check_chunks(path: Path, array: Any, *, complete: bool) -> None:
         complete: the file says that all were stored.
 
     Raises:
-        UnreadableImageError: all are missing, or some of a file that says that all were stored.
+        UnreadableImageError: all are missing, or some of a file that says that all were stored; or they have no pixels.
     """
     sizes = array.shards or array.chunks
+    if 0 in (*sizes, *array.chunks):
+        raise UnreadableImageError(f"{path}: damaged OME-Zarr image (its chunks have the size {tuple(sizes)})")
     expected = math.prod(-(-n // size) for n, size in zip(array.shape, sizes, strict=True))
     # Counted on disk: listing the keys of an array that claims to be huge would take forever.
     stored = sum(not name.startswith(".") and name != "zarr.json" for _, _, names in os.walk(path) for name in names)

@@ -398,7 +398,8 @@ def test_a_compressed_hyperstack_becomes_an_ome_tiff_and_that_is_said(tmp_path, 
 
 
 def test_a_dtype_that_the_format_has_not_is_told_before_the_work(tmp_path, capsys):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 8, 8), np.float16), metadata={"axes": "ZYX"})
+    pixels = np.zeros((3, 8, 8), np.float16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", metadata={"axes": "ZYX"})
     for options in (["--dry-run"], []):
         assert upscale(tmp_path / "a.tif", tmp_path / "b.tif", *options) == 1
         (line,) = error_lines(capsys)
@@ -407,11 +408,12 @@ def test_a_dtype_that_the_format_has_not_is_told_before_the_work(tmp_path, capsy
 
 
 INTERRUPTED = """
-import os, signal, sys, time
+import signal, sys, time
 from msrgan.apps import cli
 from msrgan.upscaling import stream
 
 bands = stream.bands
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell ignores it
 
 def slow(model, image, **options):
     for band in bands(model, image, **options):

@@ -173,6 +173,17 @@ def test_an_empty_shard_is_no_dark_part_of_the_image(tmp_path):
         opened.read((), slice(0, 33))
 
 
+def test_chunks_without_pixels_are_damage(tmp_path):
+    folder = store(tmp_path / "a.zarr", [pixels((70, 50))], axes=AXES[3:], version="0.5")
+    path = folder / "0" / "zarr.json"
+    text = path.read_text()
+    assert '"chunk_shape": [' in text
+    head, _, tail = text.partition('"chunk_shape": [')
+    path.write_text(f'{head}"chunk_shape": [{tail.replace("16", "0", 1)}')
+    with pytest.raises(UnreadableImageError, match=r"a\.zarr"):
+        ngff.read(folder)
+
+
 def test_axes_of_the_caller(plain, tmp_path):
     folder = store(tmp_path / "a.zarr", [pixels((3, 20, 36))], axes=AXES[2:], scales=[[scale(2000, 500, 250)]])
     opened = ngff.read(folder, axes="cyx")

@@ -378,6 +378,17 @@ def test_planes_of_another_size_are_refused(nd2_file, monkeypatch):
         vendor.read(nd2_file, scene=0).read((0, 0))
 
 
+@pytest.mark.parametrize("error", [MemoryError("std::bad_alloc"), IndexError("too many indices"), KeyError("a")])
+def test_what_a_reader_raises_on_damaged_sizes_is_an_error_of_the_file(nd2_file, monkeypatch, error):
+    def fail(self, order, **numbers):
+        raise error
+
+    monkeypatch.setattr(StandIn, "get_image_data", fail)
+    opened = vendor.read(nd2_file, scene=0)
+    with pytest.raises(UnreadableImageError, match=r"a\.nd2: damaged or unknown to its reader \([^\n]+\)$"):
+        opened.read((0, 0))
+
+
 def test_without_bioio(nd2_file, monkeypatch):
     monkeypatch.setitem(sys.modules, "bioio_nd2", None)
     with pytest.raises(ValueError, match=r"need the package bioio-nd2. Install it: pip install 'msrgan\[bio\]'"):

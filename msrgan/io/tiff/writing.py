@@ -107,7 +107,8 @@ def check(image: Image, format: str, compression: str | None = None, *, pyramid:
     dtypes = tuple(ome.TYPES) if format == "ome-tiff" else _PLAIN_DTYPES
     if image.dtype.name not in dtypes:
         raise ValueError(
-            f"The format {format} holds {' '.join(dtypes)}. Received: {image.dtype}. Choose the `format` ome-zarr-0.4"
+            f"The format {format} holds {' '.join(dtypes)}. Received: {image.dtype}. "
+            "Choose the `format` ome-zarr-0.4 (OME-Zarr)"
         )
     if format == "tiff" and len(image.indices()) > 1:
         raise ValueError(
