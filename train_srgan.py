@@ -50,7 +50,7 @@ def _add_networks(group):
         help="the published system to follow: msrgan, srgan, realtime, esrgan, srcnn or span (%(default)s)",
     )  # fmt: skip
     add("--scale", type=int, choices=(2, 4, 8), default=4, help="enlargement (%(default)s)")
-    add("--filters", type=positive, help="width of the generator: fewer are faster (64; span 48)")
+    add("--filters", type=positive, help="width of the generator: fewer are faster (64; span 32)")
     add("--blocks", type=positive, help="depth of the generator (msrgan 15, srgan and realtime 16, esrgan 23, span 6)")
     add("--batch-norm", choices=("on", "off", "body"), help="in the generator; body: once, at its end (msrgan on)")
     add("--dropout", type=fraction, help="share of features switched off at random (0; the thesis has 0.5)")

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-PATCH, BATCH, SCALE = 96, 16, 4
+PATCH, SCALE = 96, 4
 BETA, GAMMA = 0.006, 1e-5
 
 
@@ -79,24 +79,26 @@ class Features(nn.Module):
         return maps
 
 
-def training_step(layout):
-    """Return a function that does one step."""
+def training_step(layout, batch, half):
+    """Return a function that does one step; `half`: with convolutions in bfloat16, as PyTorch's autocast has them."""
     torch.manual_seed(0)
     networks = [m.to(memory_format=layout) for m in (Generator(), discriminator(), Features())]
     generator, critic, features = networks
     optimizers = [torch.optim.Adam(generator.parameters(), 1e-4), torch.optim.Adam(critic.parameters(), 1e-3)]
-    lr = (torch.rand(BATCH, 3, PATCH // SCALE, PATCH // SCALE) * 2 - 1).to(memory_format=layout)
-    hr = (torch.rand(BATCH, 3, PATCH, PATCH) * 2 - 1).to(memory_format=layout)
+    lr = (torch.rand(batch, 3, PATCH // SCALE, PATCH // SCALE) * 2 - 1).to(memory_format=layout)
+    hr = (torch.rand(batch, 3, PATCH, PATCH) * 2 - 1).to(memory_format=layout)
     parameters = list(critic.parameters())
 
     def step():
-        sr = generator(lr)
-        leaf = sr.detach().requires_grad_()  # gradients of the terms meet here
-        with torch.no_grad():
-            hr_maps = features(hr)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            sr = generator(lr).float()
+            leaf = sr.detach().requires_grad_()  # gradients of the terms meet here
+            with torch.no_grad():
+                hr_maps = features(hr)
+            sr_maps = features(leaf)
+            real, fake = critic(hr).float(), critic(leaf).float()
         pixel = functional.mse_loss(leaf, hr)
-        content = sum(functional.mse_loss(a, b) for a, b in zip(features(leaf), hr_maps, strict=True))
-        real, fake = critic(hr), critic(leaf)
+        content = sum(functional.mse_loss(a.float(), b.float()) for a, b in zip(sr_maps, hr_maps, strict=True))
         adversarial = torch.mean((fake - 1) ** 2)
         d_loss = torch.mean((real - 1) ** 2) + torch.mean((fake + 1) ** 2)
         gradients = [

@@ -85,6 +85,8 @@ def evaluate(
             "clip": clip,
             "consistent": consistent,
             "model": model.metadata | {"training_hashes": len(model.metadata["training_hashes"])},
+            "engine": model.engine,
+            "precision": model.precision,
             "versions": versions(),
         }
         _write(folder, rows, summary, pictures)

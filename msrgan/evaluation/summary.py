@@ -50,6 +50,8 @@ class Summary(TypedDict):
     clip: bool
     consistent: bool
     model: dict[str, Any]
+    engine: str | None
+    precision: str | None
     versions: dict[str, str]
 
 

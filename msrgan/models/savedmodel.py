@@ -16,7 +16,8 @@ from tensorflow.core.protobuf.fingerprint_pb2 import FingerprintDef
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
 from msrgan.messages import few, warn
-from msrgan.models import card, safety
+from msrgan.models import card, engines, safety
+from msrgan.models.engines import choice
 from msrgan.models.interpolation import KERNELS, interpolation
 from msrgan.models.probe import probe
 from msrgan.models.upscaler import Upscaler
@@ -85,22 +86,35 @@ def check_target(path: Path) -> None:
         raise ValueError(f"{path} exists and is not an exported model. Choose another folder or remove it")
 
 
-def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = False) -> Upscaler:
+def load(
+    path: str | os.PathLike,
+    *,
+    scale: int | None = None,
+    trust: bool = False,
+    engine: str = "tensorflow",
+    precision: str = "float32",
+) -> Upscaler:
     """Load an exported model, or a null model to compare with.
 
     A SavedModel is a program. Of a trained model the operations are checked before it is loaded (`models.safety`), and
-    its card is compared with what the network does (`models.probe`).
+    its card is compared with what the network does (`models.probe`). For an engine other than TensorFlow it is then
+    converted, once (`engines.cache`), and what the engine gives is compared with what TensorFlow does.
 
     Args:
         path: a folder that `export` wrote, or a run folder with such a `model` in it; or "nearest", "bicubic"
             (Keys, a = -0.5) or "lanczos" (3 lobes) for plain interpolation.
         scale: enlargement of a null model, 4 unless given. A trained model has its own.
         trust: whether to load operations that `export` never writes, and which could harm your files.
+        engine: what computes a trained model: "tensorflow", "openvino", "onnxruntime", "ncnn", or "auto" for the
+            fastest of those that are installed.
+        precision: in which it does: "float32", or "bfloat16", which is faster where the processor has it.
 
     Raises:
         FileNotFoundError: there is no exported model.
         ValueError: the model is damaged or not the one that was exported, has operations that are not trusted, or has
-            another scale than `scale`.
+            another scale than `scale`; the engine is not installed, has not this precision, or does not agree with
+            TensorFlow.
+        OSError: a conversion cannot be written.
 
     Example:
         >>> import msrgan
@@ -108,7 +122,10 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
         >>> model.scale, model.radius
         (4, 2)
     """
+    choice.check(engine, precision)
     if str(path) in KERNELS:
+        if (engine, precision) != ("tensorflow", "float32"):
+            raise ValueError(f"`engine` and `precision` are for trained models. Received: {engine} for {path}")
         return interpolation(str(path), 4 if scale is None else scale)
     path = Path(path)
     path = path / "model" if (path / "model").is_dir() else path
@@ -129,9 +146,9 @@ def load(path: str | os.PathLike, *, scale: int | None = None, trust: bool = Fal
             f"{path} is a damaged model (its files are not those of the fingerprint in {card.METADATA}). "
             "Export it again, or copy its whole folder"
         )
-    model = Upscaler(_signature(path, metadata["channels"]), metadata)
-    probe(model, path)
-    return model
+    reference = engines.make("tensorflow", path, metadata)
+    probe(Upscaler(reference, metadata), path)
+    return Upscaler(choice.choose(engine, reference, path, metadata, precision), metadata)
 
 
 def _check_fingerprint(path):
@@ -141,27 +158,3 @@ def _check_fingerprint(path):
         FingerprintDef.FromString(file.read_bytes() if file.is_file() else b"")
     except DecodeError as error:
         raise ValueError(f"{path} is a damaged model (fingerprint.pb cannot be read). Export it again") from error
-
-
-def _signature(path, channels):
-    """Load a SavedModel; return its signature as a function of a batch."""
-    try:
-        model = tf.saved_model.load(str(path))
-        signature = model.signatures["serving_default"]
-        inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    except MemoryError:
-        raise
-    except Exception as error:  # of any kind: TensorFlow checks little of what it reads
-        raise ValueError(f"{path} is a damaged model ({type(error).__name__}). Export it again") from error
-    image = tf.TensorSpec((None, None, None, channels), tf.float32)
-    if set(inputs) != {"image"} or not inputs["image"].is_compatible_with(image) or "upscaled" not in outputs:
-        raise ValueError(
-            f"{path}: a model of {channels} channels makes upscaled of image, float32 {image.shape}. "
-            f"Received: {', '.join(outputs)} of {', '.join(map(str, inputs.values()))}. Export the model again"
-        )
-
-    def function(batch):
-        # Reached through `model`: a signature alone keeps weak references to its variables.
-        return model.signatures["serving_default"](image=batch)["upscaled"]
-
-    return function

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from msrgan.intensity import Normalization
+from msrgan.models.engines import Engine
 
 
 class Upscaler:
@@ -23,10 +23,15 @@ class Upscaler:
         metadata: dict with the first three and "normalization", "percentiles", "degradation" (text for
             `degradation.make`, or "acquired"), "training_hashes" (the first digits of each), "version", of a trained
             model "fingerprint" (SHA-256 of its graph and weights), and what the training run added.
+        engine: what computes a trained model, one of `engines.ENGINES`; None of interpolation.
+        precision: in which it does, one of `engines.PRECISIONS`; None of interpolation.
     """
 
-    def __init__(self, function: Callable, metadata: dict[str, Any]):
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray], metadata: dict[str, Any]):
         self._function = function
+        engine = function if isinstance(function, Engine) else None
+        self.engine: str | None = engine and engine.name
+        self.precision: str | None = engine and engine.precision
         self.metadata = metadata
         self.scale: int = metadata["scale"]
         self.channels: int | None = metadata["channels"]
@@ -35,10 +40,12 @@ class Upscaler:
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Enlarge a batch in normalised units."""
-        return np.asarray(self._function(tf.convert_to_tensor(batch, tf.float32)))
+        return np.asarray(self._function(np.ascontiguousarray(batch, np.float32)))
 
     def __repr__(self) -> str:
         """Tell on one line what it enlarges, and what it learnt from."""
         channels = "any channels" if self.channels is None else f"{self.channels} channels"
         said = {name: self.metadata[name] for name in ("interpolation", "data", "degradation") if name in self.metadata}
+        if self.engine not in (None, "tensorflow"):
+            said |= {"engine": self.engine, "precision": self.precision}
         return f"<Upscaler: x{self.scale}, {channels}" + "".join(f", {name} {said[name]}" for name in said) + ">"

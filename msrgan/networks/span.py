@@ -15,13 +15,16 @@ from msrgan.networks.skip import add_image, one_of, output_layer
 
 Tensor = Any
 _GAIN = 2
+# The paper's pixels are 0 to 255. Features about 1 or less would shrink in every block, since (x + h)(sigmoid(h) - 1/2)
+# is about (x + h) h / 4.
+_RANGE = 8
 
 
 def span(
     *,
     channels: int = 3,
     scale: int = 4,
-    filters: int = 48,
+    filters: int = 32,
     blocks: int = 6,
     image_skip: str = "bicubic",
     grid: str = "centre",
@@ -30,12 +33,13 @@ def span(
 
     A stem convolution; ``blocks`` attention blocks; the concatenation of the stem, the first block, the middle of the
     last block and the end of the body, mixed by a 1x1 convolution; one convolution and one pixel shuffle. All work is
-    done on the small grid, every 3x3 kernel but the last is a `ReparameterizedConv2D`.
+    done on the small grid; every 3x3 kernel but the last is a `ReparameterizedConv2D`. Inside, pixels are 8 times as
+    large.
 
     Args:
         channels: C, channels of the images.
         scale: 2, 4 or 8.
-        filters: width of the body, 48 or 28 as published.
+        filters: width of the body; 48 or 28 as published. Processors compute 32 faster than 28.
         blocks: number of attention blocks.
         image_skip: "bicubic": the network learns the residual to the bicubically enlarged input; "none": the paper's.
         grid: of the samples of the input, "centre" or "corner", see ``msrgan.degradation``.
@@ -48,13 +52,15 @@ def span(
     """
     one_of("scale", scale, (2, 4, 8))
     image = keras.Input((None, None, channels), name="image")
-    stem = x = ReparameterizedConv2D(filters, name="stem_conv")(image)
+    x = layers.Rescaling(_RANGE, name="enlarged_range")(image)
+    stem = x = ReparameterizedConv2D(filters, name="stem_conv")(x)
     ends = []
     for i in range(1, blocks + 1):
         x, middle = _attention_block(x, name=f"block{i}")
         ends.append(x)
     x = ReparameterizedConv2D(filters, name="body_conv")(x)
     x = layers.Concatenate(name="body_concat")([stem, x, ends[0], middle])
+    x = layers.Rescaling(1 / _RANGE, name="range")(x)
     x = layers.Conv2D(filters, 1, name="mix_conv")(x)
     x = layers.Conv2D(channels * scale**2, 3, padding="same", name="output_conv", **output_layer(image_skip))(x)
     x = DepthToSpace(scale, name="shuffle", dtype="float32")(x)

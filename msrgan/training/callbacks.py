@@ -46,18 +46,21 @@ class Report(keras.callbacks.Callback):
     def __init__(self, loop: Loop, hint: str):
         super().__init__()
         self.loop, self.hint = loop, hint
-        self.bar, self.phase, self.first = None, None, None
+        self.bar, self.phase, self.calls = None, None, []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar."""
+        """Move the bar, after a call of one or several steps."""
         if os.isatty(1):
             self.bar = self.bar or keras.utils.Progbar(self.loop.steps_per_epoch, unit_name="step")
             self.bar.update(self.loop.progress.count, list(logs.items()), finalize=False)
-        # The first step of a phase compiles; the next two tell.
         if self.loop.phase is not self.phase:
-            self.phase, self.first = self.loop.phase, (batch, time.perf_counter())
-        elif batch == self.first[0] + 2:
-            self._expect((time.perf_counter() - self.first[1]) / 2, batch)
+            self.phase, self.calls = self.loop.phase, []
+        # The first call of a phase compiles; the next two tell.
+        if len(self.calls) < 3:
+            self.calls.append((batch, time.perf_counter()))
+            if len(self.calls) == 3:
+                steps, seconds = np.subtract(self.calls[2], self.calls[0])
+                self._expect(seconds / steps, batch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Say the means of the epoch."""
@@ -78,7 +81,7 @@ class Report(keras.callbacks.Callback):
         later = "; the next phase takes longer" if end < self.loop.total else ""
         self._end_line()
         say(
-            f"{seconds:.2f} s a step: about {minutes:.0f} min for the {end - step} steps left of the "
+            f"{seconds:.3g} s a step: about {minutes:.0f} min for the {end - step} steps left of the "
             f"{self.phase.name} phase{later}."
         )
         if minutes > 10 and not tf.config.list_physical_devices("GPU"):

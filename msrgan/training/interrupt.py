@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM between the steps of a training, not inside them."""
+"""Ctrl-C and SIGTERM between the calls of a training (of one or several steps), not inside them."""
 
 import contextlib
 import signal

@@ -5,6 +5,7 @@ middle of an epoch; this loop does both. A run is a list of phases, each some st
 data is a stream addressed by the number of the step.
 """
 
+import bisect
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from msrgan.messages import warn
+from msrgan.training.calls import compiled
 from msrgan.training.checkpoints import Checkpoints, named_variables
 from msrgan.training.interrupt import held
 from msrgan.training.progress import Progress
@@ -58,6 +60,7 @@ class Loop:
         checkpoint_every: steps between two checkpoints.
         distribution: a strategy, in whose scope model and optimizers were made.
         jit: compile the steps with XLA, see `strategy.use_xla`.
+        steps_per_call: at most, see `strategy.steps_per_call`; it changes neither weights nor logs.
         validate: () -> dict of scalars, added to the logs of an epoch.
         progress: made by the caller where callbacks keep something in `progress.memory`.
     """
@@ -74,12 +77,13 @@ class Loop:
         checkpoint_every: int,
         distribution: tf.distribute.Strategy,
         jit: bool = False,
+        steps_per_call: int = 1,
         validate: Callable[[], dict[str, float]] = dict,
         progress: Progress | None = None,
     ):
         self.model, self.phases, self.batches, self.validate = model, phases, batches, validate
         self.steps_per_epoch, self.checkpoint_every = steps_per_epoch, checkpoint_every
-        self.distribution, self.jit = distribution, jit
+        self.distribution, self.jit, self.steps_per_call = distribution, jit, steps_per_call
         self.progress = progress or Progress()
         self.total, self.phase = sum(phase.steps for phase in phases), phases[0]
         self.checkpoints = Checkpoints(folder, named_variables(model, optimizers), self.progress)
@@ -108,13 +112,16 @@ class Loop:
         return self.progress.step
 
     def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
-        """Run what is left of the phases; `on_epoch_end` receives the means of the epoch and the validation.
+        """Run what is left of the phases.
+
+        `on_train_batch_end` receives the last step of a call and the means of the call's logs, `on_epoch_end` the means
+        of the epoch and the validation.
 
         Raises:
             FloatingPointError: a loss, a score or a weight became NaN or infinite. The last checkpoint is intact.
                 Among several workers only the chief has scores: it stops, and the others fail when they miss it.
             OSError: a checkpoint cannot be written, or another worker is lost. The last checkpoint is intact.
-            KeyboardInterrupt: Ctrl-C, between two steps or in a validation. The steps done are in a checkpoint.
+            KeyboardInterrupt: Ctrl-C, between two calls or in a validation. The steps done are in a checkpoint.
         """
         hooks = keras.callbacks.CallbackList(list(callbacks), model=self.model)
         self.model.stop_training = False
@@ -136,35 +143,38 @@ class Loop:
         return bool(before) and not self.model.stop_training
 
     def _run_phase(self, phase, end, hooks):
-        progress, ends = self.progress, frozenset(self.epoch_ends)
+        progress, ends = self.progress, self.epoch_ends
         self.phase = phase
         # A run that was interrupted in a validation begins with it.
         self._end_epoch(ends, hooks)
-        step = self._compiled(phase.step)
+        call = self._compiled(phase.step)
         data = iter(self.distribution.distribute_datasets_from_function(lambda ctx: self.batches(ctx, progress.step)))
         while progress.step < end and not self.model.stop_training:
-            batch = next(data)
             with held():  # weights, averages and their count belong together
-                logs = {name: float(value) for name, value in step(batch).items()}
-                progress.add(logs)
-                self._check(logs)
-                hooks.on_train_batch_end(progress.step, logs)
+                logs = call(data, tf.constant(self._next_stop(ends) - progress.step))
+                self._count({name: values.numpy().tolist() for name, values in logs.items()}, hooks)
             self._end_epoch(ends, hooks)
             if progress.step % self.checkpoint_every == 0 or progress.step == end or self.model.stop_training:
                 with held():
                     self._save()
 
+    def _next_stop(self, ends):
+        """Return the last step of the next call: at the latest the next validation's, checkpoint's or phase's."""
+        step = self.progress.step
+        checkpoint = (step // self.checkpoint_every + 1) * self.checkpoint_every
+        return min(step + self.steps_per_call, checkpoint, ends[bisect.bisect(ends, step)])
+
     def _compiled(self, step):
-        replica_step = tf.function(step, jit_compile=True) if self.jit else step
+        after = getattr(self.model, "update_average", lambda: None)
+        return compiled(step, self.distribution, after=after, jit=self.jit)
 
-        @tf.function
-        def distributed(batch):
-            logs = self.distribution.run(replica_step, args=(batch,))
-            if hasattr(self.model, "update_average"):
-                self.model.update_average()
-            return {k: self.distribution.reduce("SUM", v, axis=None) for k, v in logs.items()}
-
-        return distributed
+    def _count(self, logs, hooks):
+        """Count the steps of a call, one by one, as if each had been a call."""
+        for values in zip(*logs.values(), strict=True):
+            step = dict(zip(logs, values, strict=True))
+            self.progress.add(step)
+            self._check(step)
+        hooks.on_train_batch_end(self.progress.step, {name: float(np.mean(v)) for name, v in logs.items()})
 
     def _end_epoch(self, ends, hooks):
         """Validate, where an epoch is over; what was counted stays until that is done."""

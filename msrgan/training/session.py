@@ -18,7 +18,7 @@ from msrgan.training.callbacks import Report
 from msrgan.training.loop import Loop, Phase
 from msrgan.training.run import Run
 from msrgan.training.settings import FREE, LATER, Settings
-from msrgan.training.strategy import is_chief, strategy, use_xla
+from msrgan.training.strategy import is_chief, steps_per_call, strategy, use_xla
 
 
 class Stage(abc.ABC):
@@ -172,5 +172,6 @@ def _loop(stage, folder, distribution):
         checkpoint_every=settings.checkpoint_every,
         distribution=distribution,
         jit=use_xla(settings.jit, distribution.num_replicas_in_sync),
+        steps_per_call=steps_per_call(),
         validate=stage.validate,
     )

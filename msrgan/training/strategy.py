@@ -71,6 +71,15 @@ def use_xla(jit: str, replicas: int) -> bool:
     return jit == "on" or (jit == "auto" and gpu and replicas == 1)
 
 
+def steps_per_call() -> int:
+    """Return the number of steps after which Python waits for the device: 20 with a GPU, else 1.
+
+    A GPU idles while Python reads numbers and starts the next step. On a CPU, steps take seconds, and Ctrl-C waits for
+    the end of a call.
+    """
+    return 20 if tf.config.list_physical_devices("GPU") else 1
+
+
 @contextlib.contextmanager
 def lost_worker(distribution: tf.distribute.Strategy) -> Iterator[None]:
     """Tell in one line, as a ConnectionError, that another worker of a cluster no longer answers."""

@@ -16,6 +16,7 @@ def provenance(model: Upscaler, name: str | None = None) -> dict[str, str]:
         "software": software(),
         "model": name or repr(model),
         **({"fingerprint": fingerprint} if fingerprint else {}),
+        **({"engine": model.engine, "precision": model.precision} if model.engine else {}),
         "scale": str(model.scale),
         "note": "computationally generated: not a measurement",
     }

@@ -46,7 +46,7 @@ def test_a_bad_file_does_not_stop_the_others(tmp_path, capsys):
     assert "good.png" in shown.out
     first, second = shown.err.splitlines()
     assert "bad.png" in first
-    assert "Say what they are: --axes CYX for channels" in second
+    assert "Say what they are: --axes ZYX for a stack, CYX for channels" in second
     assert cli.main(["info", str(tmp_path / "pages.tif"), "--axes", "ZYX"]) == 0
     assert "  pixels      ZYX 3x8x9 uint8, 216 bytes" in capsys.readouterr().out.splitlines()
     assert cli.main(["info", str(tmp_path / "none")]) == 2

@@ -1,9 +1,14 @@
+import os
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from msrgan.evaluation.film import film
-from msrgan.training.callbacks import Samples, TensorBoard, spread
+from msrgan.training.callbacks import Report, Samples, TensorBoard, spread
+from msrgan.training.loop import Phase
 
 
 def draw(folder, steps):
@@ -79,3 +84,22 @@ def test_tensorboard_has_every_number_and_the_pictures_there_are(tmp_path):
     losses = [(e.step, np.frombuffer(e.tensor_proto.tensor_content, "float32")) for e in events.Tensors("loss")]
     assert losses == [(4, 2.0), (8, 4.0)]
     assert [event.step for event in events.Tensors("sample")] == [4]
+
+
+def test_how_long_a_phase_will_take_is_told_by_two_calls(said, monkeypatch):
+    phases = [Phase("pixel", None, 100), Phase("gan", None, 50)]
+    loop = SimpleNamespace(phases=phases, phase=phases[0], total=150)
+    report = Report(loop, "fewer filters")
+    # The first call of a phase compiles, in 5 and in 60 seconds; then 40 steps take 120, and 2 steps take 20.
+    clock = iter([5.0, 45.0, 125.0, 200.0, 210.0, 220.0])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(os, "isatty", lambda terminal: False)
+    for step in (20, 40, 60, 80, 100):
+        report.on_train_batch_end(step, {"pixel": 1.0})
+    loop.phase = phases[1]
+    for step in (101, 102, 103, 104):
+        report.on_train_batch_end(step, {"pixel": 1.0})
+    assert said.messages == [
+        "3 s a step: about 2 min for the 40 steps left of the pixel phase; the next phase takes longer.",
+        "10 s a step: about 8 min for the 47 steps left of the gan phase.",
+    ]

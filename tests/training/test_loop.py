@@ -52,18 +52,68 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
         fit_line(tmp_path)[1].restore()
 
 
-def test_nan_stops_the_run_and_spares_the_checkpoint(tmp_path):
-    model, loop = fit_line(tmp_path)
+class Calls(keras.callbacks.Callback):
+    """The step after each call, and the mean loss of its steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.ends, self.losses = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append(batch)
+        self.losses.append(logs["loss"])
+
+
+@pytest.mark.parametrize(
+    ("steps_per_call", "ends"),
+    [
+        (2, [2, 3, 4, 6, 8, 9, 10, 12, 14, 15, 16]),
+        (20, [3, 4, 6, 8, 9, 10, 12, 14, 15, 16]),
+    ],
+)
+def test_steps_in_one_call_are_those_of_many_calls(steps_per_call, ends, tmp_path):
+    # There is a validation every 4 steps of a phase and at its end, 10 and 16, and a checkpoint every 3 and there.
+    results = []
+    for folder, calls in (("one", 1), ("several", steps_per_call)):
+        traced, saved, callbacks = [], [], (Epochs(), Calls())
+        model, loop = fit_line(tmp_path / folder, steps_per_call=calls)
+
+        def step(batch, model=model, traced=traced):
+            traced.append(batch)
+            return model.step(batch)
+
+        def save(step, saved=saved, save=loop.checkpoints.save):
+            saved.append(step)
+            save(step)
+
+        loop.checkpoints.save = save
+        loop.phases = [Phase("first", model.step, 10), Phase("second", step, 6)]
+        loop.run(callbacks)
+        assert len(traced) == 1  # for every number of steps in a call
+        results.append((saved, callbacks[0].logs, model.a.numpy(), callbacks[1]))
+    (*one, every), (*several, calls) = results
+    assert one == several
+    assert one[0] == [3, 6, 9, 10, 12, 15, 16]
+    assert [logs["step"] for logs in one[1]] == [4, 8, 10, 14, 16]
+    assert every.ends == list(range(1, 17))
+    assert calls.ends == ends
+    means = [np.mean(every.losses[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    assert calls.losses == pytest.approx(means, rel=1e-12)
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 20])
+def test_nan_stops_the_run_and_spares_the_checkpoint(steps_per_call, tmp_path):
+    model, loop = fit_line(tmp_path, steps_per_call=steps_per_call)
     plain = model.step
 
     def poisoned(batch):
         logs = plain(batch)
-        nan = tf.where(model.optimizer_.iterations.value >= 5, float("nan"), 0.0)
+        nan = tf.where(model.optimizer_.iterations.value >= 4, float("nan"), 0.0)
         model.a.assign_add(nan)
         return logs
 
     loop.phases = [Phase("only", poisoned, 10)]
-    with pytest.raises(FloatingPointError, match="loss became NaN or infinite at step 6.*checkpoint is .*ckpt-3"):
+    with pytest.raises(FloatingPointError, match="loss became NaN or infinite at step 5.*checkpoint is .*ckpt-3"):
         loop.run()
     again, loop = fit_line(tmp_path)
     assert loop.restore() == 3
@@ -151,13 +201,13 @@ class Interrupting(keras.callbacks.Callback):
             sum(range(1000))  # where Python would raise
 
 
-@pytest.mark.parametrize("step", [5, 8])
-def test_ctrl_c_loses_no_step(step, tmp_path):
+@pytest.mark.parametrize(("step", "steps_per_call"), [(5, 1), (8, 1), (4, 20)])
+def test_ctrl_c_loses_no_step(step, steps_per_call, tmp_path):
     whole = Epochs()
     expected, loop = fit_line(tmp_path / "whole")
     loop.run([whole])
     seen = Epochs()
-    _, loop = fit_line(tmp_path / "cut")
+    _, loop = fit_line(tmp_path / "cut", steps_per_call=steps_per_call)
     with pytest.raises(KeyboardInterrupt):
         loop.run([Interrupting(step), seen])
     assert loop.progress.step == step

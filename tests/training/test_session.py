@@ -13,6 +13,7 @@ from conftest import ROOT, run_script, table
 import msrgan.networks  # noqa: F401  registers the layers
 import train_srgan
 import train_vgg
+from msrgan.training import session
 from msrgan.training.checkpoints import saved_steps
 
 # Runs a script, and ends it with SIGKILL at the end of a step, between two checkpoints and after an epoch.
@@ -65,16 +66,16 @@ def finished(whole, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("main", "arguments", "killed_at", "resumed_at", "epochs", "product"),
+    ("main", "arguments", "killed_at", "resumed_at", "epochs", "calls", "product"),
     [
         # Epochs of 5 steps: the checkpoint is after the fourth of the second epoch, the kill in the third.
-        (train_vgg.main, VGG, 11, 9, ["5", "10", "15"], "vgg.keras"),
+        (train_vgg.main, VGG, 11, 9, ["5", "10", "15"], [10, 12, 15], "vgg.keras"),
         # The GAN begins at 9: the checkpoint is after the third step of its first epoch, the kill in its second.
-        (train_srgan.main, STATEFUL, 17, 12, ["6", "9", "15", "21"], "generator.keras"),
+        (train_srgan.main, STATEFUL, 17, 12, ["6", "9", "15", "21"], [15, 18, 21], "generator.keras"),
     ],
 )
 def test_a_run_killed_in_the_middle_of_an_epoch_ends_like_one_never_killed(
-    main, arguments, killed_at, resumed_at, epochs, product, image_folder, whole, tmp_path
+    main, arguments, killed_at, resumed_at, epochs, calls, product, image_folder, whole, tmp_path, monkeypatch
 ):
     arguments = [*map(str, ["--data", image_folder, *arguments])]
     killed = tmp_path / "killed"
@@ -84,7 +85,14 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_like_one_never_killed(
     assert saved_steps(killed / "checkpoints")[-1] == resumed_at
     assert [row["step"] for row in table(killed / "history.csv")] == [step for step in epochs if int(step) < killed_at]
     assert not (killed / product).exists()
+    # As on a GPU: several steps in a call, where the whole run had one, and it is the same to the last bit.
+    ended = []
+    monkeypatch.setattr(session, "steps_per_call", lambda: 7)
+    monkeypatch.setattr(
+        keras.callbacks.CallbackList, "on_train_batch_end", lambda self, batch, logs: ended.append(batch)
+    )
     printed = run_script(main, arguments, killed)
+    assert ended == calls
     assert re.findall(r"resumed at step (\d+)", printed) == [str(resumed_at)]
     assert same(weights(killed / product), weights(whole(main) / product))
     assert table(killed / "history.csv") == table(whole(main) / "history.csv")

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from msrgan.training import strategy
-from msrgan.training.strategy import is_chief, use_xla
+from msrgan.training.strategy import is_chief, steps_per_call, use_xla
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,12 @@ def test_xla_is_for_one_gpu(gpus, monkeypatch, caplog):
     assert ("XLA, which is for one GPU; there are 2" in caplog.text) == (gpus > 0)
     with pytest.raises(ValueError, match="`jit` is for one replica. Received: on, for 2 replicas"):
         use_xla("on", 2)
+
+
+@pytest.mark.parametrize(("gpus", "steps"), [(0, 1), (1, 20), (2, 20)])
+def test_only_a_gpu_takes_several_steps_at_once(gpus, steps, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"] * gpus if kind == "GPU" else ["cpu"])
+    assert steps_per_call() == steps
 
 
 @pytest.mark.parametrize("kind", ["UnavailableError", "DeadlineExceededError", "CancelledError", "AbortedError"])

@@ -26,6 +26,14 @@ VGG = ["--width", 1 / 32, "--image-size", 32, "--batch-size", 4, "--seed", 3, "-
 GAN = ["--filters", 4, "--blocks", 1, "--scale", 2, "--patch-size", 16, "--batch-size", 4, "--seed", 3]
 GAN += ["--variant", "srgan", "--vgg", "none", "--alpha", 1, "--validate-every", 5]
 
+# Starts a script whose calls are of three steps, as they are of several on a GPU.
+CALLS = """
+import importlib, sys
+from msrgan.training import session
+session.steps_per_call = lambda: 3
+sys.exit(importlib.import_module(sys.argv.pop(1)).main())
+"""
+
 
 def two_workers():
     """TF_CONFIG of each of two workers on this machine."""
@@ -52,10 +60,11 @@ def weights(path):
 )
 def test_two_workers_end_with_the_weights_of_one(main, arguments, product, image_folder, tmp_path):
     arguments = ["--data", image_folder, *arguments]
+    (tmp_path / "calls.py").write_text(CALLS)
     workers = []
     for config in two_workers():
-        out = [*arguments, "--out", tmp_path / "two"]
-        workers.append(script(f"{main.__module__}.py", *out, env={"TF_CONFIG": config}))
+        out = [main.__module__, *arguments, "--out", tmp_path / "two"]
+        workers.append(script(tmp_path / "calls.py", *out, env={"TF_CONFIG": config, "PYTHONPATH": str(ROOT)}))
     outputs = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], outputs[0][1][-2000:] + outputs[1][1][-2000:]
     assert "epoch 2, step" in outputs[0][0]
@@ -95,6 +104,7 @@ def fit_srgan(name, folder, distribution):
         folder=folder,
         checkpoint_every=2,
         distribution=distribution,
+        steps_per_call=distribution.num_replicas_in_sync,
     )
     loop.run()
     return model.averaged.get_weights() + model.discriminator.get_weights()

@@ -265,7 +265,7 @@ def test_parameters_of_the_default_generators():
         "realtime": realtime,
         "esrgan": 16_697_987,
         "srcnn": 81 * 3 * 64 + 64 + 64 * 32 + 32 + 25 * 32 * 3 + 3,
-        "span": branches(3, 48) + 19 * branches(48, 48) + (4 * 48 * 48 + 48) + (9 * 48 * 48 + 48),
+        "span": branches(3, 32) + 19 * branches(32, 32) + (4 * 32 * 32 + 32) + (9 * 32 * 48 + 48),
     }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 Parser = Callable[[str], int | float]
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+# As `models.engines` has them, which imports TensorFlow.
+ENGINES = ("tensorflow", "openvino", "onnxruntime", "ncnn", "auto")
 
 
 def argument(kind: Callable[[str], int | float], rule: str, holds: Callable[[int | float], bool]) -> Parser:
@@ -84,6 +86,23 @@ def add_corrections(parser: Any) -> None:
     parser.add_argument(
         "--consistent", action="store_true", help="mend results so that, made coarse, they are the input"
     )
+
+
+def add_engine(parser: Any) -> None:
+    """Add the options of what computes a model."""
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="tensorflow",
+        help="what computes a trained model; auto: the fastest that is installed (default: tensorflow)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32",
+        help="of --engine openvino: bfloat16 is faster where the processor has it (default: float32)",
+    )  # fmt: skip
+
+
+def engine(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return what `models.load` takes of these options."""
+    return {"engine": arguments.engine, "precision": arguments.precision}
 
 
 def add_common(parser: argparse.ArgumentParser, *, out: str) -> None:

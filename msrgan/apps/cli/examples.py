@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from msrgan.apps.cli.arguments import add_axes, whole
+from msrgan.apps.cli.arguments import add_axes, add_engine, engine, whole
 from msrgan.messages import import_tensorflow, warn
 
 
@@ -12,6 +12,7 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the options of a model, and of the images to try it on."""
     parser.add_argument("--model", required=required, help="exported model, or nearest, bicubic, lanczos")
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
+    add_engine(parser)
     parser.add_argument(
         "--data", required=required, help="folder of images or stacks, or of lr/ and hr/, or registered set"
     )
@@ -28,7 +29,7 @@ def load(arguments: argparse.Namespace) -> tuple[Any, Iterator[dict[str, Any]]]:
     import_tensorflow()
     from msrgan import datasets, models
 
-    model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust)
+    model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust, **engine(arguments))
     if model.metadata.get("interrupted"):
         warn(f"the training of {arguments.model} was interrupted before its end")
     split = arguments.split or ("test" if datasets.is_registered(arguments.data) else "all")

@@ -6,7 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msrgan.apps.cli.arguments import add_axes, add_corrections, add_part, count, positive, shard, whole
+from msrgan.apps.cli.arguments import (
+    add_axes,
+    add_corrections,
+    add_engine,
+    add_part,
+    count,
+    engine,
+    positive,
+    shard,
+    whole,
+)
 from msrgan.messages import Bars, hush, import_tensorflow, report, say, warn, with_options
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
     parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
+    add_engine(parser)
     _add_reading(parser)
     _add_pixels(parser)
     _add_writing(parser)
@@ -85,7 +96,7 @@ def _upscale(arguments: argparse.Namespace) -> int:
     from msrgan import models
     from msrgan.upscaling import files
 
-    model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust)
+    model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust, **engine(arguments))
     choices = _choices(arguments)
     files.probe(model, choices.stream)
     if arguments.dry_run:

@@ -1,0 +1,205 @@
+"""Exported models in the formats of others, each run again by its own runtime."""
+
+import json
+import shutil
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from conftest import randomise
+
+from msrgan import models
+from msrgan.models import card
+from msrgan.models.formats import conversion, litert
+from msrgan.models.formats.conversion import FORMATS, convert
+from msrgan.networks import srresnet
+
+SIZES = ((2, 7, 12, 2), (1, 12, 5, 2))
+ADDED = {"authors": ["Ada Lovelace", "Charles Babbage"], "license": "CC-BY-4.0"}
+
+
+def make(seed):
+    generator = srresnet(channels=2, scale=2, filters=4, blocks=1, kernel=5, upsample="resize")
+    randomise(generator, seed)
+    return generator
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder; tests read it only."""
+    folder, generator = tmp_path_factory.mktemp("run"), make(0)
+    models.export(generator, folder / "model", metadata={"degradation": "area", "training_hashes": ["ab"]})
+    generator.save(folder / "generator.keras")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return models.load(run)
+
+
+def assert_equal(model, function):
+    """Compare a runtime with TensorFlow on images of two sizes, with values beyond [0, 1]."""
+    for seed, shape in enumerate(SIZES):
+        images = np.random.default_rng(seed).uniform(-0.2, 1.2, shape).astype("float32")
+        expected = model(images)
+        assert expected.std() > 0.05
+        np.testing.assert_allclose(function(images), expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+def assert_card(text, model):
+    said = {name: value for name, value in model.metadata.items() if name != "training_hashes"}
+    assert json.loads(text) == said | ADDED
+    assert said["degradation"].startswith("area") and said["scale"] == 2 and len(said["fingerprint"]) == 64
+
+
+def test_keras(run, model, tmp_path):
+    convert(run / "model", "keras", tmp_path / "a.keras", **ADDED)  # the generator of the run is beside it
+    network = keras.models.load_model(tmp_path / "a.keras")
+    assert_equal(model, lambda images: np.asarray(network(images)))
+    assert (network.input.name, network.output_names) == ("image", ["upscaled"])
+    assert_card(zipfile.ZipFile(tmp_path / "a.keras").read("msrgan.json"), model)
+
+
+def test_onnx(run, model, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    convert(run, "onnx", tmp_path / "a.onnx", **ADDED)
+    session = runtime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
+    assert_equal(model, lambda images: session.run(["upscaled"], {"image": images})[0])
+    assert_card(session.get_modelmeta().custom_metadata_map["msrgan"], model)
+
+
+def test_openvino(run, model, tmp_path):
+    openvino = pytest.importorskip("openvino")
+    convert(run, "openvino", tmp_path / "a.xml", **ADDED)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.xml"]
+    core = openvino.Core()
+    core.set_property({"INFERENCE_PRECISION_HINT": "f32"})
+    network = core.compile_model(tmp_path / "a.xml", "CPU")
+    assert_equal(model, lambda images: network({"image": images})["upscaled"])
+    assert_card(core.read_model(tmp_path / "a.xml").get_rt_info(["msrgan"]).astype(str), model)
+
+
+def test_litert(run, model, tmp_path):
+    runtime = pytest.importorskip("ai_edge_litert.interpreter")
+    convert(run, "litert", tmp_path / "a.tflite", **ADDED)
+    interpreter = runtime.Interpreter(str(tmp_path / "a.tflite"))
+    signature = interpreter.get_signature_runner("serving_default")
+    assert_equal(model, lambda images: signature(image=images)["upscaled"])
+    assert list(interpreter.get_input_details()[0]["shape_signature"]) == [-1, -1, -1, 2]
+    assert_card(zipfile.ZipFile(tmp_path / "a.tflite").read("msrgan.json"), model)
+
+
+def test_ncnn(run, model, tmp_path):
+    ncnn = pytest.importorskip("ncnn")
+    convert(run, "ncnn", tmp_path / "a.param", **ADDED)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.json", "a.param"]
+    net = ncnn.Net()
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = False
+    assert net.load_param(str(tmp_path / "a.param")) == net.load_model(str(tmp_path / "a.bin")) == 0
+
+    def enlarge(image):
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        extractor = net.create_extractor()
+        extractor.input("image", ncnn.Mat(planes).clone())
+        failed, result = extractor.extract("upscaled")
+        assert not failed
+        return np.array(result).transpose(1, 2, 0)
+
+    assert_equal(model, lambda images: np.stack([enlarge(image) for image in images]))
+    assert_card((tmp_path / "a.json").read_text(), model)
+
+
+def test_savedmodel(run, model, tmp_path):
+    convert(run, "savedmodel", tmp_path / "copy", **ADDED)
+    copy = models.load(tmp_path / "copy")
+    assert copy.metadata == model.metadata | ADDED  # hashes of training images and all
+    assert card.fingerprint(tmp_path / "copy") == model.metadata["fingerprint"]
+    assert_equal(model, copy)
+    assert "license" not in models.load(run).metadata
+
+
+def test_a_bare_model_has_no_keras_network(run, tmp_path):
+    shutil.copytree(run / "model", tmp_path / "bare")
+    with pytest.raises(ValueError, match="bare is a SavedModel without its Keras network. Name a run folder"):
+        convert(tmp_path / "bare", "keras", tmp_path / "a.keras")
+    assert not (tmp_path / "a.keras").exists()
+
+
+def test_a_network_that_is_not_that_of_the_model_is_refused(run, tmp_path):
+    shutil.copytree(run / "model", tmp_path / "mixed" / "model")
+    make(1).save(tmp_path / "mixed" / "generator.keras")
+    with pytest.raises(ValueError, match=r"generator.keras and .*model are two different networks"):
+        convert(tmp_path / "mixed", "keras", tmp_path / "a.keras")
+    (tmp_path / "mixed" / "generator.keras").write_bytes(b"no zip")
+    with pytest.raises(ValueError, match="generator.keras cannot be read as a generator"):
+        convert(tmp_path / "mixed", "keras", tmp_path / "a.keras")
+
+
+class Running(keras.layers.UpSampling2D):
+    """An enlargement with an operation that no network here has."""
+
+    def call(self, x):
+        return keras.ops.cumsum(super().call(x), axis=1)
+
+    def reach(self, radius):
+        return radius
+
+
+def test_a_model_with_strange_operations_is_opened_only_where_it_is_trusted(tmp_path, said):
+    image = keras.Input((None, None, 1))
+    models.export(keras.Model(image, Running(2)(image)), tmp_path / "model")
+    with pytest.raises(ValueError, match="Cumsum"):
+        convert(tmp_path / "model", "savedmodel", tmp_path / "copy")
+    # The probe sees that it looks farther than it says.
+    with pytest.raises(ValueError, match="looks farther than receptive_radius 0"):
+        convert(tmp_path / "model", "savedmodel", tmp_path / "copy", trust=True)
+
+
+@pytest.mark.parametrize(
+    ("format", "target", "message"),
+    [
+        ("tflite", "a.tflite", "^`format` is one of bioimageio, keras, litert, .*savedmodel. Received: tflite"),
+        ("onnx", "a.keras", "format onnx is a file NAME.onnx. Received: .*a.keras"),
+        ("keras", "folder.keras", "format keras is a file NAME.keras. Received: .*folder.keras"),
+        ("savedmodel", "full", "full exists and is not an exported model"),
+    ],
+)
+def test_targets(run, tmp_path, format, target, message):
+    (tmp_path / "folder.keras").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match=message):
+        convert(run, format, tmp_path / target)
+    with pytest.raises(FileNotFoundError, match="there is no exported model"):
+        convert(tmp_path / "full", "litert", tmp_path / "a.tflite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.keras", "full"]
+
+
+def test_a_file_appears_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    (tmp_path / "a.tflite").write_bytes(b"before")
+
+    def broken(source, target):
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(FORMATS, "litert", FORMATS["litert"]._replace(write=broken))
+    with pytest.raises(OSError, match="No space"):
+        convert(run, "litert", tmp_path / "a.tflite")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.tflite", b"before")]
+
+
+def test_what_litert_lacks_is_an_error_of_one_line(run, tmp_path, monkeypatch):
+    class Converter:
+        @staticmethod
+        def from_saved_model(path, signature_keys):
+            return Converter()
+
+        def convert(self):
+            raise litert.tf.errors.UnimplementedError(None, None, "a graph of\nmany lines")
+
+    monkeypatch.setattr(litert.tf.lite, "TFLiteConverter", Converter)
+    with pytest.raises(ValueError, match="model cannot be converted to LiteRT .UnimplementedError.$"):
+        conversion.convert(run, "litert", tmp_path / "a.tflite")
