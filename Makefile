@@ -1,6 +1,7 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
 # make test-long run the long proofs: several workers and devices, files of vendors, the notebook
+# make test-memory prove that the memory of `msrgan upscale` does not grow with the image (long; 10 GB of disk)
 # make test-install build a wheel, install it and use it
 # make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=of a name or file)
 # make lint   check style
@@ -14,7 +15,7 @@ BENCH ?=
 
 PART ?=
 
-.PHONY: demo test test-long test-install mutants lint lineage bench clean
+.PHONY: demo test test-long test-memory test-install mutants lint lineage bench clean
 
 .venv/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12"'
@@ -40,6 +41,9 @@ test: .venv/installed-dev
 
 test-long: .venv/installed-dev
 	$(BIN)/python -m pytest -m long
+
+test-memory: .venv/installed-dev
+	$(BIN)/python benchmarks/upscaling_memory.py
 
 test-install: .venv/installed-dev
 	$(BIN)/python -m pytest -m install tests/install

@@ -1,104 +1,123 @@
-"""What enlarging an image costs beside its network: time, and memory that should not grow with the image.
+"""What enlarging a file costs beside its network: 2048x2048 pixels, three channels of 16 bits, `srgan` 64x16.
 
-python benchmarks/upscaling.py time     2048x2048, three channels of 16 bits, `srgan` with 64 filters and 16 blocks
-python benchmarks/upscaling.py memory   8-bit planes of 4096x4096 and 8192x8192 pixels, a tiny network
+Processor time is told, which what else the machine does hardly changes. That of everything beside the network is of
+whole files with a network that does nothing, that of the network of some calls, times their number. With --whole both
+are done together once.
 """
 
 import argparse
+import cProfile
 import os
-import resource
-import subprocess
-import sys
+import pstats
+import statistics
+import tempfile
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-
-class Scene:
-    """Pixels that are computed when they are read: a plane as large as one likes, of which nothing is kept."""
-
-    def __init__(self, shape, dtype):
-        self.shape, self.dtype = shape, np.dtype(dtype)
-
-    def __getitem__(self, key):
-        """Return a window of waves."""
-        rows, columns = (np.arange(*part.indices(n)) for part, n in zip(key[-2:], self.shape[-2:], strict=True))
-        waves = np.sin(rows / 7)[:, None] * np.cos(columns / 11)
-        return ((waves + 1) / 2 * np.iinfo(self.dtype).max).astype(self.dtype)
+OPTIONS = {"": {}, "--clip": {"clip": True}, "--clip --consistent": {"clip": True, "consistent": True}}
 
 
-def model_of(channels, filters, blocks, calls=None):
-    """Make a model of an untrained `srgan` generator; `calls` is filled with the seconds of its calls."""
+class Idle:
+    """A network that gives zeros at once; `shapes` are those of its inputs."""
+
+    def __init__(self):
+        self.shapes, self._results = [], {}
+
+    def __call__(self, batch):
+        """Return zeros of the size of the result."""
+        count, height, width, channels = shape = tuple(batch.shape)
+        self.shapes.append(shape)
+        if shape not in self._results:
+            self._results[shape] = np.zeros((count, 4 * height, 4 * width, channels), np.float32)
+        return self._results[shape]
+
+
+def network_of(channels, filters, blocks):
+    """Make an untrained `srgan` generator as it is exported, and return it with its receptive radius."""
     import tensorflow as tf
 
-    from msrgan.models import Upscaler, card
     from msrgan.networks import fold_batch_norm, receptive_radius, srresnet
 
     generator = srresnet(channels=channels, filters=filters, blocks=blocks)
     network = fold_batch_norm(generator, dtype="float32")
-    compiled = tf.function(lambda x: (network(x * 2 - 1, training=False) + 1) / 2)
+    compiled = tf.function(lambda x: (network(x * 2 - 1, training=False) + 1) / 2, reduce_retracing=True)
+    return (lambda batch: compiled(batch).numpy()), receptive_radius(generator)
 
-    def function(batch):
-        start = time.perf_counter()
-        y = compiled(batch).numpy()
-        if calls is not None:
-            calls.append(time.perf_counter() - start)
-        return y
 
-    sizes = {"scale": 4, "channels": channels, "receptive_radius": receptive_radius(generator)}
+def upscaler(function, radius):
+    """Make a model of a function of three channels."""
+    from msrgan.models import Upscaler, card
+
+    sizes = {"scale": 4, "channels": 3, "receptive_radius": radius}
     return Upscaler(function, sizes | card.defaults())
 
 
-def time_outside(side, filters, blocks):
-    """Print how long an image takes, and how much of it its network."""
-    from msrgan.io.image import Image
-    from msrgan.upscaling import stream, upscale
+def write_source(path, side):
+    """Write a file of waves."""
+    import msrgan
 
-    calls = []
-    model = model_of(3, filters, blocks, calls)
-    image = Image(Scene((3, side, side), np.uint16), "CYX")
-    upscale(model, image.pixels[0, :300, :300].astype(np.uint16))  # compiles
-    for options in ({}, {"clip": True}, {"clip": True, "consistent": True}):
-        calls.clear()
-        start = time.perf_counter()
-        for band in stream.bands(model, image, **options):
-            band.pixels.tobytes()
-        total = time.perf_counter() - start
-        print(f"{options}: {total:.1f} s, network {sum(calls):.1f} s, beside {100 * (total / sum(calls) - 1):.1f} %")
+    rows, columns = np.mgrid[:side, :side].astype(np.float32)
+    waves = [np.sin(rows / 7) * np.cos(columns / (11 + c)) for c in range(3)]
+    msrgan.write(path, msrgan.Image((np.stack(waves) * 2000 + 3000).astype(np.uint16), "CYX"), format="ome-tiff")
 
 
-def memory(side):
-    """Print the largest memory of a process that enlarges a plane."""
-    from msrgan.io.image import Image
-    from msrgan.upscaling import stream
+def seconds(function):
+    """Return the processor time and the time that a function takes."""
+    processor, wall = time.process_time(), time.perf_counter()
+    function()
+    return time.process_time() - processor, time.perf_counter() - wall
 
-    model = model_of(1, 4, 1)
-    for band in stream.bands(model, Image(Scene((side, side), np.uint8), "YX")):
-        band.pixels.tobytes()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+def measure(folder, arguments):
+    """Print the share of everything beside the network."""
+    from msrgan.upscaling.files import Choices, upscale_file
+
+    network, radius = network_of(3, arguments.filters, arguments.blocks)
+    source, target = folder / "source.ome.tif", folder / "result.ome.tif"
+    write_source(source, arguments.side)
+
+    def enlarge(function, options):
+        upscale_file(upscaler(function, radius), source, target, Choices(stream=options))
+
+    for name, options in OPTIONS.items():
+        idle = Idle()
+        runs = [seconds(lambda idle=idle, options=options: enlarge(idle, options))[0] for _ in range(2)]
+        outside = min(runs)
+        (shape,) = set(idle.shapes)
+        tile = np.random.default_rng(0).random(shape, np.float32)
+        network(tile)  # compiles
+        call = statistics.median(seconds(lambda tile=tile: network(tile))[0] for _ in range(3))
+        calls = len(idle.shapes) // len(runs)
+        inside = call * calls
+        print(
+            f"{name or 'plain'}: {calls} calls of {shape}, {inside:.1f} s; beside them {outside:.2f} s, "
+            f"{100 * outside / (inside + outside):.1f} % of the whole",
+            flush=True,
+        )
+        if arguments.profile:
+            profile = cProfile.Profile()
+            profile.runcall(enlarge, Idle(), options)
+            pstats.Stats(profile).sort_stats("tottime").print_stats(15)
+        if arguments.whole:
+            processor, wall = seconds(lambda options=options: enlarge(network, options))
+            print(f"  the whole: {processor:.1f} s of processor time in {wall:.1f} s", flush=True)
 
 
 def main():
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("time", "memory"))
-    parser.add_argument("--side", type=int, nargs="+", help="pixels")
+    parser.add_argument("--side", type=int, default=2048, help="pixels (default: 2048)")
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=16)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--whole", action="store_true", help="enlarge it by the network, too: minutes each")
+    parser.add_argument("--profile", action="store_true", help="tell where the time beside the network goes")
     arguments = parser.parse_args()
-    if arguments.what == "time":
-        time_outside((arguments.side or [2048])[0], arguments.filters, arguments.blocks)
-    elif arguments.inside:
-        memory(arguments.side[0])
-    else:
-        for side in arguments.side or (4096, 8192):
-            # In a process of its own, which is not as large as the one before was.
-            command = [sys.executable, __file__, "memory", "--inside", "--side", str(side)]
-            peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-            print(f"{side} x {side}: {peak} MB")
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder), arguments)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 
 from msrgan.io.image import Image
@@ -18,6 +19,7 @@ def text(image: Image) -> str:
     return "\n".join(f"{key}: {value}" for key, value in items(image).items())
 
 
+@cache
 def software() -> str:
     """Return the name and version of the program that writes the file."""
     return f"msrgan {version('msrgan')}"

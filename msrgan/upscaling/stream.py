@@ -71,8 +71,10 @@ def ahead(items: Iterator[_Item], count: int) -> Iterator[_Item]:
     finally:
         stopped.set()
         while thread.is_alive():
+            # It may wait for room in the queue.
             with contextlib.suppress(queue.Empty):
-                results.get(timeout=0.01)
+                results.get_nowait()
+            thread.join(0.01)
 
 
 def _rows(plan: Plan, progress: Callable[[int, int], None] | None) -> Iterator[tuple]:

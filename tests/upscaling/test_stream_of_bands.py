@@ -1,3 +1,4 @@
+import itertools
 import threading
 
 import numpy as np
@@ -48,14 +49,25 @@ def nothing_small(monkeypatch):
     monkeypatch.setattr(plan, "SMALL", 0)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 7), (13, 31), (17, 16), (1, 40)])
+# With tiles of 8 pixels, and context of 3 on both sides: less than a tile, one tile, one pixel more, primes, lines.
+SIZES = [(1, 1), (3, 7), (9, 8), (14, 15), (13, 31), (17, 16), (1, 40)]
+CORRECTIONS = [{}, {"clip": True}, {"consistent": True}, {"clip": True, "consistent": True}]
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_tiled_equals_untiled(tiny_upscaler, size, channels):
-    model, image = tiny_upscaler(channels), Image(stack((2, 3, 2, *size)), "TCZYX")
-    whole = upscale(model, image.pixels, axes="TCZYX")
-    np.testing.assert_allclose(assembled(model, image, tile=8), whole, rtol=0, atol=1e-5 * 200)
+    model, image = tiny_upscaler(channels, degradation="area"), Image(stack((2, 3, 2, *size)), "TCZYX")
+    wholes = []
+    for options in CORRECTIONS:
+        whole = upscale(model, image.pixels, axes="TCZYX", **options)
+        for batch in (1, 3):
+            tiled = assembled(model, image, tile=8, batch=batch, **options)
+            np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5 * 200)
+        wholes.append(whole)
     if size != (1, 1):
-        assert np.abs(whole - image.pixels.repeat(4, 3).repeat(4, 4)).max() > 10
+        assert np.abs(wholes[0] - image.pixels.repeat(4, 3).repeat(4, 4)).max() > 10
+        assert all(np.abs(a - b).max() > 1 for a, b in itertools.combinations(wholes, 2))
 
 
 @pytest.mark.parametrize("axes", ["TCZYX", "TZCYX", "CTZYX"])

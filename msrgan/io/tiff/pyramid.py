@@ -12,7 +12,8 @@ import tifffile
 from msrgan.io.image import Band, Image, Promised
 from msrgan.io.regroup import regroup
 
-_ROWS = 256
+# Halving takes some twenty bytes for each of their pixels.
+_ROWS = 64
 
 
 def level_count(height: int, width: int, smallest: int) -> int:
