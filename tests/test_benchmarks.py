@@ -11,7 +11,7 @@ from conftest import ROOT
 
 PATHS = {path.stem: path for folder in ("benchmarks", "examples") for path in (ROOT / folder).glob("*.py")}
 # What they import of each other. PyTorch, which `srgan_torch` is written in, is no dependency of the project.
-SHARED = {"timing", "raw", "srgan_torch"}
+SHARED = {"timing", "raw", "srgan_torch", "textbook"}
 
 
 @pytest.fixture

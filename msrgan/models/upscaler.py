@@ -40,7 +40,7 @@ class Upscaler:
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Enlarge a batch in normalised units."""
-        return np.asarray(self._function(np.asarray(batch, np.float32)))
+        return np.asarray(self._function(np.ascontiguousarray(batch, np.float32)))
 
     def __repr__(self) -> str:
         """Tell on one line what it enlarges, and what it learnt from."""
