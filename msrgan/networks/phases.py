@@ -115,7 +115,7 @@ class PhaseConv2D(_PhaseConvolution):
     last layer of a generator: machines prefer 4F x 4C channels on a small grid to F x C on a large one.
 
     Processors compute many filters at once, and 4C are few. So the 2R + 1 rows of the phase kernel become filters of
-    one row beside each other; their results are shifted and added: y[i] = sum over u of (x * phase_kernel[u])[i + u - R].
+    one row beside each other; their results are shifted and added: y[i] = sum over u of (x * row_u)[i + u - R].
     For k = 9 that takes half the time of one convolution, with gradients less than a third.
 
     Args:
