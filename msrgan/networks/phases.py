@@ -114,12 +114,9 @@ class PhaseConv2D(_PhaseConvolution):
     For k = 9 it multiplies 1.23 times as often, for k = 3 four times. It pays where C is small, as in the
     last layer of a generator: machines prefer 4F x 4C channels on a small grid to F x C on a large one.
 
-    4C is still little: processors compute results in blocks of 16 and more. So the rows of the phase kernel, 2R + 1 of
-    them, become filters beside each other of one row each, and their results are added up, each shifted by its row:
-
-        y[i] = sum over u of rows_u[i + u - R],    rows_u = convolution of x with phase_kernel[u]
-
-    Nothing is multiplied more often, and for k = 9 it takes half the time, with gradients less than a third.
+    Processors compute many filters at once, and 4C are few. So the 2R + 1 rows of the phase kernel become filters of
+    one row beside each other; their results are shifted and added: y[i] = sum over u of (x * row_u)[i + u - R].
+    For k = 9 that takes half the time of one convolution, with gradients less than a third.
 
     Args:
         filters: C, channels after the shuffle.
@@ -146,7 +143,6 @@ class PhaseConv2D(_PhaseConvolution):
         """Convolve in phase layout."""
         kernel = self._phase_kernel()
         taps, _, inputs, outputs = kernel.shape
-        # (row, column, in, out) -> one row of (column, in, row * out)
         kernel = ops.reshape(ops.transpose(kernel, (1, 2, 0, 3)), (1, taps, inputs, taps * outputs))
         rows = ops.conv(x, kernel, padding="same")
         rows = ops.pad(rows, [(0, 0), (self.radius, self.radius), (0, 0), (0, 0)])
@@ -206,7 +202,7 @@ class NearestConv2D(_PhaseConvolution):
 
     @staticmethod
     def _fold(kernel: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-        k0, k1, k2 = ops.unstack(kernel, axis=axis)
+        k0, k1, k2 = ops.unstack(ops.convert_to_tensor(kernel), axis=axis)  # JAX takes no variable
         return ops.stack([k0, k1 + k2], axis=axis), ops.stack([k0 + k1, k2], axis=axis)
 
     def reach(self, radius: int) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from msrgan.models.formats import graph
-from msrgan.models.formats.layers import Layer, conv, layers
+from msrgan.models.formats.layers import Layer, conv
+from msrgan.models.formats.operations import layers
 
 INPUT, OUTPUT = "image", "upscaled"
 _MAGIC = 7767517
