@@ -254,7 +254,7 @@ def test_auto_takes_the_fastest_that_agrees(one_channel, reference, monkeypatch,
 
     seconds = {"tensorflow": 0.003, "openvino": 0.001, "onnxruntime": 0.002}
     monkeypatch.setattr(choice, "make", make)
-    monkeypatch.setattr(choice, "_seconds", lambda engine, channels: seconds[engine.name])
+    monkeypatch.setattr(choice, "_seconds", lambda engines, channels: {name: seconds[name] for name in engines})
     assert msrgan.load(one_channel, engine="auto").engine == "onnxruntime"
     warning, line = said.messages
     assert warning.startswith("engine auto passes over openvino: The engine openvino in float32 differs")
