@@ -60,6 +60,7 @@ lineage: .venv/installed
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/phases.py
+	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/training_step.py $(BENCH)
 
