@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from msrgan.models.formats import graph
-from msrgan.models.formats.layers import Layer, conv, layers
+from msrgan.models.formats.layers import Layer, conv
+from msrgan.models.formats.operations import layers
 
 INPUT, OUTPUT = "image", "upscaled"
 _MAGIC = 7767517
@@ -93,7 +94,7 @@ def _conv(network, layer, x):
             x = _conv(network, part, x)
         return x
     values = layer.values
-    kernel, (top, bottom), (left, right) = values["kernel"], *values["pads"]
+    kernel, (top, bottom), (left, right) = _kernel_and_pads(layer)
     # A flag, 0, tells that the kernel is float32.
     network.weights += [bytes(4), _data(kernel.transpose(3, 2, 0, 1)), _data(values["bias"])]
     height, width = kernel.shape[:2]
@@ -101,6 +102,14 @@ def _conv(network, layer, x):
     pads = {"p4": left, "p15": right, "p14": top, "p16": bottom}
     slope = {} if values["slope"] == 1 else {"p9": 2, "p-23310": f"1,{values['slope']:.9g}"}
     return network.add("Convolution", x, **sizes, **pads, **slope)
+
+
+def _kernel_and_pads(layer):
+    """Return kernel and pads; pads below 0, which ncnn has not, become zeros around the kernel."""
+    kernel, pads = layer.values["kernel"], layer.values["pads"]
+    around = [(max(0, -first), max(0, -last)) for first, last in pads]
+    pads = [(max(0, first), max(0, last)) for first, last in pads]
+    return np.pad(kernel, [*around, (0, 0), (0, 0)]), *pads
 
 
 def _fast_parts(layer):
