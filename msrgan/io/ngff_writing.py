@@ -19,6 +19,9 @@ CHUNK = 512
 COMPRESSIONS = ("zstd", "gzip", "blosc", "none")
 _VERSIONS = {"ome-zarr-0.4": "0.4", "ome-zarr-0.5": "0.5"}
 _NGFF_ORDER = "TCZYX"
+# Columns that are written at once, sixteen chunks, and rows that are halved at once: both take several times the memory
+# of their pixels, and an image may be wide.
+_WRITTEN, _HALVED = 16 * CHUNK, 64
 
 
 def write(
@@ -150,10 +153,14 @@ class _Level:
         if self._image.is_rgb:
             numbers["C"] = slice(None)
         place = [numbers[axis] for axis in ngff_axes(self._image)[:-2]]
-        self._array[(*place, slice(self._top, bottom), slice(None))] = block if self._image.is_rgb else block[0]
+        for left in range(0, self._width, _WRITTEN):
+            part = slice(left, min(left + _WRITTEN, self._width))
+            written = block[..., part] if self._image.is_rgb else block[0, :, part]
+            self._array[(*place, slice(self._top, bottom), part)] = written
         self._top, self._filled = bottom % self._rows, 0
         if self._coarser:
-            self._coarser._add(index, halved(block))
+            for top in range(0, block.shape[1], _HALVED):
+                self._coarser._add(index, halved(block[:, top : top + _HALVED]))
 
     def _note_range(self, index: tuple[int, ...], rows: np.ndarray) -> None:
         first = 0 if "C" not in self._image.stack else index[self._image.stack.index("C")]
