@@ -237,9 +237,8 @@ class Bicubic(keras.layers.Layer):
         channels, taps = x.shape[-1], self._taps
         kernel = np.einsum("ijp,cd->ijcpd", taps, np.eye(channels)).reshape(5, 5, channels, -1)
         # What zero padding takes from an enlarged constant 1 is the weight that the border drops.
-        ones = ops.ones_like(x[:1, ..., :1])
-        kept = ops.conv(ones, ops.cast(taps[:, :, None].repeat(channels, axis=-1), x.dtype), padding="same")
-        x = ops.conv(x, ops.cast(kernel, x.dtype), padding="same") / kept
+        kept = ops.conv(ops.ones_like(x[:1, ..., :1]), ops.cast(taps[:, :, None], x.dtype), padding="same")
+        x = ops.conv(x, ops.cast(kernel, x.dtype), padding="same") / ops.repeat(kept, channels, axis=-1)
         return ops.nn.depth_to_space(x, self.scale)
 
     def reach(self, radius: int) -> int:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 # Inputs that only tell the size of a result, which follows from the size of the image.
-_SIZES = {"Conv2DBackpropInput": 0}
+_SIZES = {"Conv2DBackpropInput": 0, "Reshape": 1}
 
 
 class Node(NamedTuple):

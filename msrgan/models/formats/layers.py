@@ -45,6 +45,29 @@ def shuffle(x: Layer, block: int) -> Layer:
     return Layer("shuffle", [x], x.channels // block**2, {"block": block})
 
 
+def transposed(x: Layer, kernel: np.ndarray, stride: int) -> Layer:
+    """Return a convolution of s*s*C channels and a shuffle, equal to a transposed convolution with 'same' padding.
+
+    Row i of its input is added, through tap u, to row s*i + u - top of its result. Phase p of a block of s rows thus
+    reads row i + t through tap u = p + top - s*t, wherever there is one: a convolution for each phase.
+    """
+    size = len(kernel)
+    top = max(size - stride, 0) // 2
+    reach = -(-size // stride)
+    taps = 2 * reach + 1
+    phases = np.zeros((taps, taps, kernel.shape[3], stride, stride, kernel.shape[2]), np.float32)
+    rows = [(t + reach, p, p + top - stride * t) for t in range(-reach, reach + 1) for p in range(stride)]
+    rows = [(t, p, u) for t, p, u in rows if 0 <= u < size]
+    for t, p, u in rows:
+        for s, q, v in rows:
+            phases[t, s, :, p, q] = kernel[u, v].T
+    used = np.flatnonzero(np.abs(phases).sum((1, 2, 3, 4, 5)))
+    reach = max(abs(used - reach)) if used.size else 0
+    middle = slice(taps // 2 - reach, taps // 2 + reach + 1)
+    phases = phases[middle, middle].reshape(2 * reach + 1, 2 * reach + 1, kernel.shape[3], -1)
+    return shuffle(conv(x, phases, pads=((reach, reach),) * 2), stride)
+
+
 def is_linear(x: Layer) -> bool:
     """Tell whether a layer is a plain convolution."""
     return x.kind == "conv" and x.values["slope"] == 1 == x.values["dilation"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from msrgan.models.formats import graph
-from msrgan.models.formats.layers import Layer, conv
+from msrgan.models.formats.layers import Layer, conv, refuse
 from msrgan.models.formats.operations import layers
 
 INPUT, OUTPUT = "image", "upscaled"
@@ -46,6 +46,8 @@ class _Network:
         readers = Counter(id(x) for layer in order for x in layer.inputs)
         names: dict[int, list[str]] = {}
         for layer in order:
+            if layer.kind not in _EMITTERS:
+                refuse(layer.kind)
             name = _EMITTERS[layer.kind](self, layer, *(names[id(x)].pop() for x in layer.inputs))
             count = readers[id(layer)]
             names[id(layer)] = [name] if count <= 1 else self._split(name, count)

@@ -19,7 +19,18 @@ from collections.abc import Callable
 import numpy as np
 
 from msrgan.models.formats.graph import Graph
-from msrgan.models.formats.layers import Layer, affine, conv, is_linear, joined, padded, refuse, shuffle, side_by_side
+from msrgan.models.formats.layers import (
+    Layer,
+    affine,
+    conv,
+    is_linear,
+    joined,
+    padded,
+    refuse,
+    shuffle,
+    side_by_side,
+    transposed,
+)
 
 
 def layers(graph: Graph) -> Layer:
@@ -76,35 +87,13 @@ def _pads(attributes, missing):
 
 
 def _transposed(node, inputs, alone):
-    """Make a convolution of s*s*C channels and a shuffle of a transposed convolution.
-
-    Row i of its input is added, through tap u, to row s*i + u - top of its result. Phase p of a block of s rows thus
-    reads row i + t through tap u = p + top - s*t, wherever there is one: a convolution for each phase.
-    """
     _, kernel, x = inputs
     stride, size = node.attributes["strides"][1], kernel.shape[0]
     plain = list(node.attributes["strides"]) == [1, stride, stride, 1] and set(node.attributes["dilations"]) == {1}
     square = isinstance(kernel, np.ndarray) and kernel.shape[1] == size
     if not plain or not square or node.attributes["padding"] != b"SAME":
         refuse(f"Conv2DBackpropInput of strides {node.attributes['strides']}, kernel {_shape(kernel)}")
-    top = max(size - stride, 0) // 2
-    reach = -(-size // stride)
-    taps = 2 * reach + 1
-    phases = np.zeros((taps, taps, kernel.shape[3], stride, stride, kernel.shape[2]), np.float32)
-    rows = [(t + reach, p, p + top - stride * t) for t in range(-reach, reach + 1) for p in range(stride)]
-    rows = [(t, p, u) for t, p, u in rows if 0 <= u < size]
-    for t, p, u in rows:
-        for s, q, v in rows:
-            phases[t, s, :, p, q] = kernel[u, v].T
-    used = np.flatnonzero(np.abs(phases).sum((1, 2, 3, 4, 5)))
-    reach = max(abs(used - reach)) if used.size else 0
-    middle = slice(taps // 2 - reach, taps // 2 + reach + 1)
-    phases = phases[middle, middle].reshape(2 * reach + 1, 2 * reach + 1, kernel.shape[3], -1)
-    return shuffle(conv(x, phases, pads=((reach, reach),) * 2), stride)
-
-
-def _depth_to_space(node, inputs, alone):
-    return shuffle(inputs[0], node.attributes["block_size"])
+    return transposed(x, kernel, stride)
 
 
 def _arithmetic(kind: str) -> Callable:
@@ -212,17 +201,30 @@ def _index(node, limits):
     return index + [slice(None)] * (4 - len(index))
 
 
+def _expanded(node, inputs, alone):
+    """Begin a repetition of channels: what ExpandDims, Tile and Reshape are together, and no other use of these."""
+    return Layer("ExpandDims", inputs[:1], inputs[0].channels)
+
+
+def _tiled(node, inputs, alone):
+    x, counts = inputs
+    if x.kind != "ExpandDims" or not is_linear(x.inputs[0]) or counts[:4].tolist() != [1, 1, 1, 1]:
+        refuse("Tile")
+    x = x.inputs[0]
+    repeated = {name: np.repeat(x.values[name], counts[4], axis=-1) for name in ("kernel", "bias")}
+    x = dataclasses.replace(x, channels=len(repeated["bias"]), values=x.values | repeated)
+    return Layer("Tile", [x], x.channels)
+
+
+def _reshaped(node, inputs, alone):
+    if inputs[0].kind != "Tile":
+        refuse("Reshape")
+    return inputs[0].inputs[0]
+
+
 def _of_one(kind: str) -> Callable:
     """Return a maker of a function of each pixel."""
     return lambda node, inputs, alone: Layer(kind, inputs[:1], inputs[0].channels)
-
-
-def _negative(node, inputs, alone):
-    return affine(inputs[0], -1, 0, alone[0])
-
-
-def _same(node, inputs, alone):
-    return inputs[0]
 
 
 def _shape(x):
@@ -232,23 +234,26 @@ def _shape(x):
 _MAKERS = {
     "AddV2": _arithmetic("add"),
     "BiasAdd": _arithmetic("add"),
-    "Cast": _same,
+    "Cast": lambda node, inputs, alone: inputs[0],
     "ConcatV2": _concatenated,
     "Conv2D": _convolution,
     "Conv2DBackpropInput": _transposed,
-    "DepthToSpace": _depth_to_space,
+    "DepthToSpace": lambda node, inputs, alone: shuffle(inputs[0], node.attributes["block_size"]),
+    "ExpandDims": _expanded,
     "Elu": _of_one("elu"),
     "LeakyRelu": _leaky_relu,
     "Minimum": _minimum,
     "Mul": _arithmetic("mul"),
-    "Neg": _negative,
+    "Neg": lambda node, inputs, alone: affine(inputs[0], -1, 0, alone[0]),
     "OnesLike": _of_one("ones"),
     "Pad": _pad,
     "RealDiv": _arithmetic("div"),
+    "Reshape": _reshaped,
     "Relu": _leaky_relu,
     "Sigmoid": _of_one("sigmoid"),
     "Softplus": _of_one("softplus"),
     "StridedSlice": _slice,
     "Sub": _arithmetic("sub"),
+    "Tile": _tiled,
     "Tanh": _of_one("tanh"),
 }
