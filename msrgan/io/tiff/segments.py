@@ -18,7 +18,7 @@ from msrgan.io.tiff.faults import watched
 # Of decoded segments: at least, and at most where rows of them are larger.
 CACHE_BYTES = (1 << 24, 1 << 27)
 # Rows of segments that are kept: a window may touch two, in each of a few channels that are read in turn.
-_ROWS = 8
+_ROWS = 4
 # Pixels of a tile in an image that has fewer: a decoder allocates what the header claims.
 LARGEST_TILE = 1 << 24
 JPEG = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
