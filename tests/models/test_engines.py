@@ -372,7 +372,7 @@ def test_files_and_scores_tell_engine_and_precision(one_channel, tmp_path):
     command = ["upscale", str(tmp_path / "a.tif"), "-o", str(tmp_path / "b.tif"), "--model", str(one_channel)]
     assert cli.main([*command, "--engine", "openvino"]) == 0
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
-        assert "engine: openvino\nprecision: float32\n" in file.imagej_metadata["Info"]
+        assert "engine: openvino\nprecision: float32\n" in file.pages[0].description
     for name, told in ((one_channel, ("openvino", "float32")), ("bicubic", (None, None))):
         model = msrgan.load(name, engine="openvino" if told[0] else "tensorflow")
         example = {"id": "x", "image": (image(32, 32, 1) * 4000).astype(np.uint16)}
