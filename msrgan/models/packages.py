@@ -1,8 +1,10 @@
 """Packages that only some uses of a model need, each an extra of this one."""
 
+import functools
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 
 class MissingPackageError(ValueError):
@@ -45,3 +47,13 @@ def openvino() -> ModuleType:
         del sys.modules[hidden]
         if before is not None:
             sys.modules[hidden] = before
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """Return the openvino.Core of this process.
+
+    It is kept: with its last Core, OpenVINO unloads its libraries while threads still wait in them, and the next signal
+    (Ctrl-C, SIGTERM) ends the process by a segmentation fault.
+    """
+    return openvino().Core()

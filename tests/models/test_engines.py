@@ -121,7 +121,7 @@ def test_a_model_tells_its_engine(one_channel):
 
 def test_bfloat16_is_close_where_the_processor_has_it(one_channel, reference):
     pytest.importorskip("openvino")
-    capabilities = packages.openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = packages.openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if "BF16" not in capabilities:
         with pytest.raises(ValueError, match="`precision` bfloat16 needs a processor that has it"):
             msrgan.load(one_channel, engine="openvino", precision="bfloat16")
@@ -379,6 +379,15 @@ def test_files_and_scores_tell_engine_and_precision(one_channel, tmp_path):
         summary = evaluate(model, [example], out=tmp_path / str(told[0]))
         assert (summary["engine"], summary["precision"]) == told
         assert json.loads((tmp_path / str(told[0]) / "summary.json").read_text())["engine"] == told[0]
+
+
+def test_a_process_has_one_core_of_openvino(one_channel, caches, monkeypatch):
+    """With its last Core OpenVINO unloads libraries in which threads still wait: the next signal crashes them."""
+    pytest.importorskip("openvino")
+    core = packages.openvino_core()
+    monkeypatch.setattr(packages.openvino(), "Core", None)
+    assert packages.openvino_core() is core
+    msrgan.load(one_channel, engine="openvino")  # neither converting nor compiling makes another
 
 
 def test_openvino_sends_nothing(tmp_path):

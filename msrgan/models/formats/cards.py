@@ -28,10 +28,10 @@ def into_onnx(file: Path, card: dict[str, Any]) -> None:
 
 def into_openvino(file: Path, card: dict[str, Any]) -> None:
     """Set the runtime information `msrgan` of an OpenVINO model, NAME.xml."""
-    from msrgan.models.packages import openvino
+    from msrgan.models.packages import openvino, openvino_core
 
     library = openvino()
-    model = library.Core().read_model(file)
+    model = openvino_core().read_model(file)
     model.set_rt_info(_text(card), [KEY])
     # Beside it first: NAME.bin is open as long as the model is.
     with_card = file.with_name(f"{KEY}-{file.name}")

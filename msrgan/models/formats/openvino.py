@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from msrgan.models.packages import openvino
+from msrgan.models.packages import openvino, openvino_core
 
 
 def write(model: Path, target: Path) -> None:
@@ -19,7 +19,7 @@ def write(model: Path, target: Path) -> None:
     library = openvino()
     try:
         # Not by openvino.convert_model, which would report how it went.
-        network = library.Core().read_model(model)
+        network = openvino_core().read_model(model)
     except RuntimeError as error:  # whatever it cannot do
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"{model} cannot be converted to OpenVINO ({reason}). Use another engine or format") from error
