@@ -367,7 +367,7 @@ def test_patch_that_the_scale_does_not_divide(grey, tmp_path, capfd):
         ("--alpha", "-1", "a finite number of at least 0"),
         ("--alpha", "nan", "a finite number of at least 0"),
         ("--dropout", "1", "a number from 0 to below 1"),
-        ("--decay", "0.5:x", "WHEN:FACTOR, as 0.5:0.1"),
+        ("--decay", "0.5:x", "WHEN:FACTOR, as 0.5:0.1, or cosine"),
         ("--width", "0", "a number above 0 and below 100"),
     ],
 )
