@@ -162,10 +162,14 @@ def test_a_stack_is_opened_once_while_it_is_read(tmp_path, monkeypatch):
     assert opened[files.OPEN :] == ["4.tif", "0.tif"]
 
 
-def test_headers_are_read_once(mixed, monkeypatch):
-    datasets.load(mixed.folder, "train")
-    monkeypatch.setattr(formats, "read", lambda *_, **__: pytest.fail("opened again"))
-    datasets.load(mixed.folder, "validation")
+def test_headers_are_read_once(tmp_path, monkeypatch):
+    opened, read = [], formats.read
+    monkeypatch.setattr(formats, "read", lambda path, **named: opened.append(path.name) or read(path, **named))
+    for k in range(4):
+        write_stack(tmp_path / f"{k}.tif", noise(2, 16, 16))
+    for split in ("train", "validation", "all"):  # each lists the folder
+        datasets.load(tmp_path, split)
+        assert sorted(opened) == ["0.tif", "1.tif", "2.tif", "3.tif"]
 
 
 def test_a_file_that_is_replaced_is_read_again(tmp_path):
