@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from msrgan.models.engines import cache
 from msrgan.models.engines.base import Engine
 from msrgan.models.formats import ncnn
 from msrgan.models.packages import required
@@ -23,18 +22,13 @@ class NCNN(Engine):
         """Compile and load."""
         super().__init__(path, metadata, precision)
         self._library = required("ncnn", "ncnn")
-        folder = cache.conversion(
-            metadata,
-            lambda folder: ncnn.write(path, folder / "model.param"),
-            engine=self.name,
-            precision=precision,
-            version=_COMPILER,
-        )
+        file = self.conversion(path, metadata, "model.param", ncnn.write, version=_COMPILER)
         self._network = self._library.Net()
         options = self._network.opt
         # Half precision is the default.
         options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
-        if self._network.load_param(str(folder / "model.param")) or self._network.load_model(str(folder / "model.bin")):
+        weights = file.with_suffix(".bin")
+        if self._network.load_param(str(file)) or self._network.load_model(str(weights)):
             raise ValueError(
                 f"ncnn {self._library.__version__} cannot read its network. Update ncnn, or use another engine"
             )

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from msrgan.models.engines import cache
 from msrgan.models.engines.base import Engine
 from msrgan.models.formats import onnx
 from msrgan.models.packages import required
@@ -22,14 +21,8 @@ class ONNXRuntime(Engine):
         super().__init__(path, metadata, precision)
         library = required("onnxruntime", "onnx")
         required("tf2onnx", "onnx")
-        folder = cache.conversion(
-            metadata,
-            lambda folder: onnx.write(path, folder / "model.onnx"),
-            engine=self.name,
-            precision=precision,
-            version=version("tf2onnx"),
-        )
-        self._session = library.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+        file = self.conversion(path, metadata, "model.onnx", onnx.write, version=version("tf2onnx"))
+        self._session = library.InferenceSession(file, providers=["CPUExecutionProvider"])
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Enlarge a batch."""

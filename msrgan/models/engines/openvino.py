@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from msrgan.models import packages
-from msrgan.models.engines import cache
 from msrgan.models.engines.base import Engine
 from msrgan.models.formats import openvino
 
@@ -26,15 +25,9 @@ class OpenVINO(Engine):
         core = packages.openvino_core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ValueError("`precision` bfloat16 needs a processor that has it, by AVX-512 or AMX. Use float32")
-        folder = cache.conversion(
-            metadata,
-            lambda folder: openvino.write(path, folder / "model.xml"),
-            engine=self.name,
-            precision=precision,
-            version=version("openvino"),
-        )
+        file = self.conversion(path, metadata, "model.xml", openvino.write, version=version("openvino"))
         hints = {"INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision]}
-        self._network = core.compile_model(core.read_model(folder / "model.xml"), "CPU", hints)
+        self._network = core.compile_model(core.read_model(file), "CPU", hints)
         self._lock = Lock()
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
