@@ -274,13 +274,29 @@ def run_script(main, arguments, out):
     return printed.getvalue()
 
 
-@pytest.fixture
-def untraced(monkeypatch):
-    """Runs take their steps eagerly: of few steps, most of the time is that of tracing them."""
+def untrace(patch):
+    """Let runs take their steps eagerly: of few steps, most of the time is that of tracing them."""
     from msrgan.training.loop import Loop
 
     traced = Loop._compiled
-    monkeypatch.setattr(Loop, "_compiled", lambda self, step: traced(self, step).python_function)
+    patch.setattr(Loop, "_compiled", lambda self, step: traced(self, step).python_function)
+
+
+def small_discriminators(patch):
+    """Let discriminators have 2 convolutions instead of 8, whose 5 million weights take the time of a small run."""
+    from msrgan.training.variants import VARIANTS
+
+    for name, variant in VARIANTS.items():
+        if variant.discriminator:
+            small = functools.partial(variant.discriminator, filters=4, stages=((2, 2), (4, 2)))
+            patch.setitem(VARIANTS, name, variant._replace(discriminator=small))
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    """Runs take their steps eagerly, with small discriminators."""
+    untrace(monkeypatch)
+    small_discriminators(monkeypatch)
 
 
 def fit_line(folder, steps=10, distribution=None, **arguments):

@@ -6,9 +6,8 @@ import subprocess
 import sys
 
 import keras
-import numpy as np
 import pytest
-from conftest import ROOT, run_script, table
+from conftest import ROOT, run_script, same, table
 
 import msrgan.networks  # noqa: F401  registers the layers
 import train_srgan
@@ -35,14 +34,13 @@ STATEFUL = ["--variant", "srgan", "--dropout", 0.3, "--vgg", "none", "--alpha", 
 STATEFUL += ["--scale", 2, "--patch-size", 16, "--batch-size", 4, "--seed", 3, "--validate-every", 6]
 STATEFUL += ["--pretrain-steps", 9, "--steps", 12, "--checkpoint-every", 6]
 ARGUMENTS = {train_vgg.main: VGG, train_srgan.main: STATEFUL}
+# The same, with steps of everything, to be run eagerly.
+SHORT_VGG = [*VGG, "--batch-size", 5, "--epochs", 2]
+SHORT = [*STATEFUL, "--validate-every", 2, "--pretrain-steps", 3, "--steps", 4, "--checkpoint-every", 2]
 
 
 def weights(path):
     return keras.saving.load_model(path, compile=False).get_weights()
-
-
-def same(first, second):
-    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +57,27 @@ def whole(image_folder, tmp_path_factory):
     return get
 
 
+@pytest.fixture(scope="module")
+def short(image_folder, tmp_path_factory):
+    """Likewise, of short runs, for tests that are untraced: (main, arguments) -> folder."""
+    folders = {}
+
+    def get(main, arguments):
+        if main not in folders:
+            folders[main] = tmp_path_factory.mktemp("short") / main.__module__
+            run_script(main, ["--data", image_folder, *arguments], folders[main])
+        return folders[main]
+
+    return get
+
+
 @pytest.fixture
-def finished(whole, tmp_path):
+def finished(short, tmp_path, untraced):
     """A copy of a finished run of stage 2, for a test to go on with."""
-    return shutil.copytree(whole(train_srgan.main), tmp_path / "finished")
+    return shutil.copytree(short(train_srgan.main, SHORT), tmp_path / "finished")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("main", "arguments", "killed_at", "resumed_at", "epochs", "calls", "product"),
     [
@@ -99,18 +112,52 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_like_one_never_killed(
     assert [row["step"] for row in table(killed / "history.csv")] == epochs
 
 
+class Broken(Exception):
+    """What no part of a run expects."""
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "broken_at", "resumed_at", "epochs", "product"),
+    [
+        # Epochs of 2 steps: the checkpoint is in the middle of the second.
+        (train_vgg.main, SHORT_VGG, 4, 3, ["2", "4"], "vgg.keras"),
+        # The GAN begins at 3: the checkpoint is in the middle of its first epoch.
+        (train_srgan.main, SHORT, 5, 4, ["2", "3", "5", "7"], "generator.keras"),
+    ],
+)
+def test_a_run_that_broke_off_in_the_middle_of_an_epoch_ends_like_a_whole_one(
+    main, arguments, broken_at, resumed_at, epochs, product, image_folder, short, tmp_path, monkeypatch, untraced
+):
+    whole, arguments = short(main, arguments), ["--data", image_folder, *arguments]
+
+    def fail(self, batch, logs=None):
+        if batch == broken_at:
+            raise Broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.callbacks.CallbackList, "on_train_batch_end", fail)
+        with pytest.raises(Broken):
+            run_script(main, arguments, tmp_path)
+    assert saved_steps(tmp_path / "checkpoints")[-1] == resumed_at
+    assert not (tmp_path / product).exists()
+    assert re.findall(r"resumed at step (\d+)", run_script(main, arguments, tmp_path)) == [str(resumed_at)]
+    assert same(weights(tmp_path / product), weights(whole / product))
+    assert table(tmp_path / "history.csv") == table(whole / "history.csv")
+    assert [row["step"] for row in table(tmp_path / "history.csv")] == epochs
+
+
 def test_a_finished_run_is_continued_by_more_steps(image_folder, finished):
-    arguments = ["--data", image_folder, *STATEFUL]
+    arguments = ["--data", image_folder, *SHORT]
     first = weights(finished / "generator.keras")
-    assert "resumed at step 21" in run_script(train_srgan.main, arguments, finished)
+    assert "resumed at step 7" in run_script(train_srgan.main, arguments, finished)
     assert same(first, weights(finished / "generator.keras"))
-    assert "resumed at step 21" in run_script(train_srgan.main, [*arguments, "--steps", 16], finished)
-    assert [row["step"] for row in table(finished / "history.csv")] == ["6", "9", "15", "21", "25"]
+    assert "resumed at step 7" in run_script(train_srgan.main, [*arguments, "--steps", 5], finished)
+    assert [row["step"] for row in table(finished / "history.csv")] == ["2", "3", "5", "7", "8"]
     assert not same(first, weights(finished / "generator.keras"))
 
 
 def test_another_configuration_is_refused_and_no_resume_starts_anew(image_folder, finished, capfd):
-    arguments = ["--data", image_folder, *STATEFUL, "--filters", 8]
+    arguments = ["--data", image_folder, *SHORT, "--filters", 8]
     assert train_srgan.main([*map(str, arguments), "--out", str(finished)]) == 2
     message = capfd.readouterr().err
     assert message.count("\n") == 1

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import tiny
+from conftest import small_discriminators, tiny
 
 import msrgan
 from msrgan.losses import Objective
@@ -18,7 +18,8 @@ from vgg_micro.features import LAST_ACTIVATIONS
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_two_steps_and_an_export(name, scale, tmp_path):
+def test_two_steps_and_an_export(name, scale, tmp_path, monkeypatch):
+    small_discriminators(monkeypatch)  # they do not depend on the scale
     variant = VARIANTS[name]
     training = complete(variant, {"alpha": 1.0})[1]
     counts = {"pretrain_steps": 1, "steps": 1}
