@@ -1,6 +1,6 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
-# make test-long run the long proofs: several workers and devices, files of vendors, the notebook
+# make test-long run the long proofs: killed runs, several workers and devices, files of vendors, the notebook
 # make test-memory prove that the memory of `msrgan upscale` does not grow with the image (long; 10 GB of disk)
 # make test-install build a wheel, install it and use it
 # make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=of a name or file)
@@ -40,7 +40,7 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder
 
 test-memory: .venv/installed-dev
 	$(BIN)/python benchmarks/upscaling_memory.py

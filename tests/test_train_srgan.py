@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import note, remember_reads, run_script, same, spots, table
+from conftest import note, remember_reads, run_script, same, small_discriminators, spots, table, untrace
 
 import msrgan
 import train_srgan
@@ -53,6 +53,8 @@ def stage_2(two_splits, tmp_path_factory):
     arguments += ["--patch-size", 16, "--batch-size", 2, "--pretrain-steps", 7, "--steps", 0, "--validate-every", 4]
     arguments += ["--pretrain-learning-rate", 0.03, "--normalize", "range"]
     with pytest.MonkeyPatch.context() as patch:
+        untrace(patch)
+        small_discriminators(patch)
         remember_reads(patch, seen.reads)
         patch.setattr(SRGAN, "__init__", remembering)
         patch.setattr(Validation, "__init__", remembered)
