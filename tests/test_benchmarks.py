@@ -75,6 +75,7 @@ def gpu_table(module, monkeypatch, capsys, arguments):
     return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]]
 
 
+@pytest.mark.long
 def test_the_table_of_a_gpu_counts_what_was_computed(program, monkeypatch, capsys):
     gpu = program("gpu")
     monkeypatch.setattr(gpu, "VGG_WIDTH", 1 / 64)
@@ -94,6 +95,7 @@ def test_the_table_of_a_gpu_counts_what_was_computed(program, monkeypatch, capsy
         assert "peak MB" not in row  # nothing tells it on a CPU
 
 
+@pytest.mark.long
 def test_the_table_of_a_gpu_has_gans_in_half_precision(program, monkeypatch, capsys):
     gpu = program("gpu")
     monkeypatch.setattr(gpu, "VGG_WIDTH", 1 / 64)
@@ -155,6 +157,7 @@ def test_multiplications_by_hand(network, size, expected, program):
     assert program("gpu").multiplications(network(), size) == expected
 
 
+@pytest.mark.long
 def test_the_gpu_benchmark_needs_no_tensorflow():
     """Where only JAX is installed, Keras runs on it: nothing that is imported may need TensorFlow."""
     backend = "jax" if importlib.util.find_spec("jax") else "tensorflow"

@@ -235,7 +235,14 @@ PRETRAIN_STEPS = [(name, "pretrain_step") for name in VARIANTS]
 TRAIN_STEPS = [(name, "train_step") for name, variant in VARIANTS.items() if variant.discriminator]
 
 
-@pytest.mark.parametrize(("name", "step"), [*PRETRAIN_STEPS, *TRAIN_STEPS])
+# One system stands for the others, of which each takes seconds to compile.
+EACH = [
+    pytest.param(*case, marks=() if case[0] == "msrgan" else pytest.mark.long)
+    for case in (*PRETRAIN_STEPS, *TRAIN_STEPS)
+]
+
+
+@pytest.mark.parametrize(("name", "step"), EACH)
 def test_xla_changes_every_weight_alike(name, step, systems):
     changes = {}
     for jit in (False, True):
