@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from io import StringIO
@@ -37,6 +38,12 @@ LONGEST = {
 def pytest_collection_modifyitems(items):
     """Let the files that take longest come first, so that both workers end together."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+def pytest_configure():
+    """Let tests be interrupted: what a shell starts in the background ignores Ctrl-C, and so do its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():

@@ -24,6 +24,8 @@ def write(model: Path, target: Path) -> None:
         OSError: the file cannot be written.
     """
     converter = required("tf2onnx.convert", "onnx")
+    # Of one channel, and after some conversions in a process, it forgot to remove an axis that it had added (1.17).
+    required("tf2onnx.optimizer", "onnx")._get_optimizers().pop("reshape_optimizer", None)
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it tells each step
     loaded = tf.saved_model.load(str(model))
     signature = loaded.signatures["serving_default"]
@@ -43,6 +45,12 @@ def write(model: Path, target: Path) -> None:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"{model} cannot be converted to ONNX ({reason}). Use another engine or format") from error
     for value, sides in ((converted.graph.input[0], SIDES), (converted.graph.output[0], ENLARGED)):
-        for dimension, name in zip(value.type.tensor_type.shape.dim, sides, strict=False):
+        *dimensions, _ = value.type.tensor_type.shape.dim
+        if len(dimensions) != len(sides):
+            raise ValueError(
+                f"{model} cannot be converted to ONNX (its {value.name} has {len(dimensions) + 1} axes). Use another "
+                "engine or format"
+            )
+        for dimension, name in zip(dimensions, sides, strict=True):
             dimension.dim_param = name
     target.write_bytes(converted.SerializeToString())
