@@ -1,6 +1,6 @@
 # make demo   train both stages small on built-in data, evaluate, show where the pictures lie
 # make test   run the tests
-# make test-long run the long proofs: killed runs, XLA of every system, several workers and devices, files of vendors, the notebook
+# make test-long run the long proofs: what the marker `long` of setup.cfg names
 # make test-memory prove that the memory of `msrgan upscale` does not grow with the image (long; 10 GB of disk)
 # make test-install build a wheel, install it and use it
 # make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=of a name or file)

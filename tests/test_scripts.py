@@ -51,12 +51,15 @@ def test_stage_1_leaves_a_network_and_its_scores(vgg):
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1"} <= set(table(vgg / "history.csv")[0])
 
 
-@pytest.mark.parametrize("variant", ["msrgan", "srgan", "realtime", "esrgan"])
-def test_stage_2_leaves_a_model_that_upscales(variant, vgg, image_folder, tmp_path, request):
-    steps = 2
-    if variant != "msrgan":  # one run as users have it, in full width; steps of the others are traced in test_step.py
+# Runs as users have them, traced and of full width, take 20 seconds each: here one of them, in the long proofs all.
+RUNS = [("msrgan", 2), *((variant, 1) for variant in ("srgan", "realtime", "esrgan"))]
+RUNS += [pytest.param(variant, 2, marks=pytest.mark.long) for variant in ("srgan", "realtime", "esrgan")]
+
+
+@pytest.mark.parametrize(("variant", "steps"), RUNS)
+def test_stage_2_leaves_a_model_that_upscales(variant, steps, vgg, image_folder, tmp_path, request):
+    if steps == 1:
         request.getfixturevalue("untraced")
-        steps = 1
     out = tmp_path / "run"
     arguments = [
         "--data",
@@ -217,6 +220,7 @@ def test_other_channels_and_depths(channels, tmp_path, untraced):
         ("--degradation", "gaussian:sigma=0.75"),
         ("--degradation", "microscope"),
         ("--jit", "on"),
+        pytest.param(("--jit", "on", "--variant", "msrgan"), marks=pytest.mark.long),
         ("--decay", "0.5:0.1", "7:0.5"),
     ],
 )

@@ -21,7 +21,6 @@ class OpenVINO(Engine):
     def __init__(self, path: Path, metadata: dict[str, Any], precision: str = "float32"):
         """Convert and compile."""
         super().__init__(path, metadata, precision)
-        packages.openvino()
         core = packages.openvino_core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ValueError("`precision` bfloat16 needs a processor that has it, by AVX-512 or AMX. Use float32")

@@ -24,8 +24,6 @@ def write(model: Path, target: Path) -> None:
         OSError: the file cannot be written.
     """
     converter = required("tf2onnx.convert", "onnx")
-    # Of one channel, and after some conversions in a process, it forgot to remove an axis that it had added (1.17).
-    required("tf2onnx.optimizer", "onnx")._get_optimizers().pop("reshape_optimizer", None)
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it tells each step
     loaded = tf.saved_model.load(str(model))
     signature = loaded.signatures["serving_default"]
@@ -36,6 +34,8 @@ def write(model: Path, target: Path) -> None:
         return {"upscaled": signature(image=image)["upscaled"]}
 
     try:
+        # Of one channel, and after some conversions in a process, it forgot to remove an axis that it had added (1.17).
+        required("tf2onnx.optimizer", "onnx")._get_optimizers().pop("reshape_optimizer", None)
         converted, _ = converter.from_function(serve, input_signature=serve.input_signature, opset=OPSET)
         # Of an operation that it does not know the converter only tells.
         required("onnx.checker", "onnx").check_model(converted)
