@@ -1,14 +1,16 @@
-"""Networks of the same weights in every engine, 128 x 128 -> 512 x 512, RGB, float32, and in the programs of others.
+"""Networks of the same weights in every engine, 128 x 128 -> 512 x 512, RGB, and in the programs of others.
 
     python benchmarks/inference.py [--networks srgan realtime] [--cores N] [--peers-python PYTHON]
 
 A peer computes the textbook network, as its user would: pixel shuffle, then the large convolution; batch norm folded.
-All results agree to 1e-4. Everything runs on the same cores of this machine, in turns. GFLOP/s are in the textbook's
-count; the matrix product is TensorFlow's, 1536 x 1536 float32.
+Results in float32 agree to 1e-4; the engines that have bfloat16 are measured in it, too. Everything runs on the same
+cores of this machine, in turns. GFLOP/s are in the textbook's count; the matrix product is TensorFlow's, 1536 x 1536
+float32.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -66,11 +68,12 @@ def contestants(generator, image, stack, args):
 
     path = folder / "model"
     msrgan.export(generator, path)
-    for name in engines.ENGINES:
+    for name, precision in itertools.product(engines.ENGINES, engines.PRECISIONS):
+        label = name if precision == "float32" else f"{name} {precision}"
         try:
-            functions[name] = timed(engines.make(name, path, card.read(path)))
-        except ValueError as error:  # it is not installed, for instance
-            print(f"{name} is left out: {error}", flush=True)
+            functions[label] = timed(engines.make(name, path, card.read(path), precision))
+        except ValueError as error:  # it is not installed, for instance, or has not this precision
+            print(f"{label} is left out: {error}", flush=True)
     graph = tf.function(lambda x: (plain(x * 2 - 1) + 1) / 2, input_signature=[tf.TensorSpec((None, None, None, 3))])
     functions["Keras graph, textbook"] = timed(lambda x: graph(x).numpy())
     steps, weights = program(plain)
@@ -100,8 +103,9 @@ def readers_of_onnx(steps, weights, image):
         session = packages.required("onnxruntime", "onnx").InferenceSession(model, providers=["CPUExecutionProvider"])
         functions["ONNX Runtime"] = lambda x: session.run(None, {"image": x})[0]
         core = packages.openvino().Core()
-        network = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        functions["OpenVINO"] = lambda x: network(x)[0]
+        for precision, hint in (("", "f32"), (" bfloat16", "bf16")):
+            network = core.compile_model(core.read_model(model), "CPU", {"INFERENCE_PRECISION_HINT": hint})
+            functions[f"OpenVINO{precision}"] = lambda x, network=network: network(x)[0]
 
     def of(function):
         """Return it of (B, H, W, C), where it is of (B, C, H, W)."""
@@ -168,7 +172,7 @@ def measure(variant, args):
         ratio = f"{statistics.median(peer_seconds) / median:.2f} ({min(peer_seconds) / fastest:.2f})"
         share = f"{giga / fastest:.0f}, {giga / fastest / rate:.2f}"
         print(f"| {name} | {1e3 * median:.0f} | {1e3 * fastest:.0f} | {share} | {ratio} | {differences[name]:.0e} |")
-    worst = max(differences, key=differences.get)
+    worst = max((name for name in differences if "bfloat16" not in name), key=differences.get)
     if differences[worst] > TOLERANCE:
         raise SystemExit(f"{worst} differs from TensorFlow by {differences[worst]:.1e}")
 

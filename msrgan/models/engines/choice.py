@@ -56,10 +56,11 @@ def difference(engine: Engine, reference: Engine, channels: int) -> float:
     for sides in _PROBES:
         batch = rng.random((*sides, channels), np.float32)
         expected = reference(batch)
-        enlarged = engine(batch)
-        if enlarged.shape != expected.shape:
-            return np.inf
-        differences.append(np.abs(enlarged - expected).max() / max(1, np.abs(expected).max()))
+        for _ in range(2):  # an engine may compute another network for a shape that comes again
+            enlarged = engine(batch)
+            if enlarged.shape != expected.shape:
+                return np.inf
+            differences.append(np.abs(enlarged - expected).max() / max(1, np.abs(expected).max()))
     return float(np.max(differences))
 
 
