@@ -1,7 +1,7 @@
 """tf.data: images -> endless, reproducible batches of (lr, hr) pairs.
 
     images -> stream -> cut -> batch -> pair
-              order     patches         normalise; degrade, or take the acquired LR patch
+              order     patches         normalise; degrade and round, or take the acquired LR patch
 
 The crop and the flips of a sample are drawn from its key (`data.stream`): (seed, pass, image), and the attempt.
 """
@@ -93,7 +93,9 @@ def degraded_pairs(
     seed: int,
     part: Part = WHOLE,
 ) -> tf.data.Dataset:
-    """Make pairs whose LR patches are degraded HR patches.
+    """Make pairs whose LR patches are degraded HR patches, rounded and clipped as in a file of the images' dtype.
+
+    A network that learns from LR patches in floats sees fractions of a grey level, which no file of whole numbers has.
 
     Args:
         images: finite dataset of {"id", "image"}.
@@ -115,9 +117,12 @@ def degraded_pairs(
         place = _place(key, example, patches, step=1)
         return _patch(example["image"], example["low"], example["high"], place, patches), sample_seed(key)
 
+    dtype = images.element_spec["image"].dtype
+
     def pair(hr, seeds):
-        hr = normalize(*hr)
-        return degradation(hr, scale=patches.scale, seed=seeds), hr
+        pixels, *limits = hr
+        hr = normalize(pixels, *limits)
+        return _as_in_file(degradation(hr, scale=patches.scale, seed=seeds), *limits, dtype), hr
 
     return _batches(samples(images, patches.normalization, seed=seed, part=part), cut, pair, batch_size)
 
@@ -152,6 +157,13 @@ def acquired_pairs(
         return normalize(*lr), normalize(*hr)
 
     return _batches(samples(images, patches.normalization, seed=seed, part=part), cut, pair, batch_size)
+
+
+def _as_in_file(x, low, high, dtype):
+    """Round normalised pixels to what a file of a dtype holds (`Limits.denormalize`), and normalise them again."""
+    if not dtype.is_integer:
+        return x
+    return normalize(tf.clip_by_value(tf.round(x * (high - low) + low), dtype.min, dtype.max), low, high)
 
 
 def _check(patches):

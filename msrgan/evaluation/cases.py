@@ -25,7 +25,7 @@ class Case(NamedTuple):
     Attributes:
         hr: (H, W, C), a multiple of the scale a side.
         lr: (H/scale, W/scale, C); an acquired one in units of its own range.
-        lr_file: `lr` as a file holds it, in the units and the dtype of the image.
+        lr_file: the same as a file holds it, rounded, in the units and the dtype of the image.
         limits: the values of the image that are 0 and 1.
         degradation: what made `lr`; None: it was acquired.
         mask: int (H, W), not zero inside; None without one.
@@ -83,6 +83,7 @@ def make_case(
     if degradation:
         lr = degradation(hr, scale=scale, seed=content_seed(io.content_hash(image))).numpy()
         lr_file = limits.denormalize(lr, pixels.dtype)
+        lr = limits.normalize(lr_file)
     else:
         lr_file = shaped(_acquired(example["lr"], image, scale))
         lr = normalization.limits(lr_file).normalize(lr_file)
@@ -146,8 +147,7 @@ def cases(
 def enlarge(example: dict[str, Any], model: Upscaler, degradation: Degradation | None, **corrections: bool) -> Case:
     """Make the case of an image, and enlarge it by the model and by interpolation as `msrgan upscale` does a file.
 
-    So an LR image that was made is rounded to the dtype of the image first, and each result is rounded too. A
-    validation does neither: it scores what the training sees.
+    So each result is rounded to the dtype of the image. A validation scores floats.
 
     Raises:
         ValueError: the image is too small, or as `make_case` and `upscale`.

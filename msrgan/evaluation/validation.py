@@ -26,8 +26,8 @@ class Validation:
     as they are, normalised by their own range; what is made of them is matched in intensity to the HR image before
     it is scored (see `metrics.match_intensity`).
 
-    A validation tells how a training goes on, and `evaluate` what a user gets: here the generator sees its LR images
-    as in training, whole and in floats, there they are rounded as in a file, and so are the results, tile by tile.
+    A validation tells how a training goes on, and `evaluate` what a user gets: here LR images are normalised by the
+    range of the HR image, as in training, there by their own, and results are rounded as in a file.
 
     Args:
         images: finite dataset of {"id", "image"} and, of acquired pairs, "lr".
