@@ -29,7 +29,10 @@ def _add_loss(group):
     add("--alpha", type=non_negative, help="weight of the pixel loss, which asks for the right values (msrgan 1)")
     add("--beta", type=non_negative, help="weight of the content loss, which asks for true structures (msrgan 0.006)")
     add("--gamma", type=non_negative, help="weight of the adversarial loss, which asks for a sharp look (msrgan 1e-5)")
-    add("--pixel-loss", choices=("mse", "l1"), help="mean squared or mean absolute error of the pixels (msrgan mse)")
+    add(
+        "--pixel-loss", choices=("mse", "l1", "psnr"),
+        help="mean squared or mean absolute error of the pixels, or the negative PSNR of each patch (msrgan mse)",
+    )  # fmt: skip
     add("--content-loss", choices=("mse", "l1"), help="likewise, of two feature maps (msrgan mse)")
     add(
         "--vgg", metavar="RUN",
