@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from skimage.metrics import peak_signal_noise_ratio
 
 from msrgan import losses
 
@@ -123,7 +124,19 @@ def test_relativistic_takes_the_mean_of_the_other_side():
 
 def test_pixel_losses_by_name():
     hr, sr = np.zeros((1, 2, 2, 1), "float32"), np.array([2, -1, 0, 0], "float32").reshape(1, 2, 2, 1)
-    assert {name: float(loss(hr, sr)) for name, loss in losses.PIXEL_LOSSES.items()} == {"mse": 1.25, "l1": 0.75}
+    values = {name: float(loss(hr, sr)) for name, loss in losses.PIXEL_LOSSES.items()}
+    assert values == {"mse": 1.25, "l1": 0.75, "psnr": pytest.approx(math.log(1.25 + 1e-5))}
+
+
+def test_the_psnr_loss_is_the_mean_psnr_of_the_images():
+    rng = np.random.default_rng(0)
+    hr = rng.uniform(-1, 1, (3, 8, 6, 2)).astype("float32")
+    sr = hr + rng.normal(0, 1, hr.shape).astype("float32") * np.array([0.1, 0.3, 1], "float32")[:, None, None, None]
+    psnr = [peak_signal_noise_ratio(a, b, data_range=2) for a, b in zip(hr, sr, strict=True)]
+    # PSNR = 10 / ln 10 * (ln 4 - ln MSE), the range being 2.
+    expected = math.log(4) - math.log(10) / 10 * np.mean(psnr)
+    assert float(losses.negative_psnr(hr, sr)) == pytest.approx(expected, abs=1e-3)
+    assert float(losses.negative_psnr(hr, hr)) == pytest.approx(math.log(1e-5))
 
 
 def test_content_sums_over_maps_of_other_sizes_in_float32():
