@@ -36,8 +36,8 @@ def _add_loss(group):
     add("--content-loss", choices=("mse", "l1"), help="likewise, of two feature maps (msrgan mse)")
     add(
         "--vgg", metavar="RUN",
-        help="whose features the content loss compares: a run of train_vgg.py, its vgg.keras, imagenet, or none "
-        "(runs/vgg)",
+        help="whose features the content loss compares: a run of train_vgg.py, its vgg.keras, builtin for the one that "
+        "ships, imagenet, or none (runs/vgg)",
     )  # fmt: skip
     add("--vgg-weights", metavar="FILE", help="weights for --vgg imagenet, instead of a download")
     add(
@@ -63,7 +63,7 @@ def _add_networks(group):
         "--image-skip", choices=("bicubic", "none"),
         help="whether the generator learns what bicubic enlargement lacks (bicubic; the papers have none)",
     )  # fmt: skip
-    add("--init", type=Path, metavar="RUN", help="start from the generator of another run")
+    add("--init", metavar="RUN", help="start from the generator of another run, or of a model that ships")
 
 
 def _add_pairs(group):
@@ -170,8 +170,11 @@ def _features(settings):
                 "name features by `vgg`."
             )
         return None
+    from msrgan import zoo
     from vgg_micro.features import imagenet, micro
 
+    if settings.vgg == "builtin":
+        return micro(zoo.vgg(), layers=settings.vgg_layers)
     if settings.vgg == "imagenet":
         return imagenet(settings.vgg_weights or "imagenet", layers=settings.vgg_layers)
     return micro(Path(settings.vgg), layers=settings.vgg_layers)

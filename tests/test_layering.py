@@ -9,6 +9,7 @@ from conftest import ROOT
 ROOMS = [
     "options_text",
     "messages",
+    "zoo",
     "io",
     "intensity",
     "metrics",

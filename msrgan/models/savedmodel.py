@@ -13,10 +13,12 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.fingerprint_pb2 import FingerprintDef
 
+from msrgan import zoo
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
 from msrgan.messages import few, warn
 from msrgan.models import card, engines, safety
+from msrgan.models import network as network_file
 from msrgan.models.engines import choice
 from msrgan.models.interpolation import KERNELS, interpolation
 from msrgan.models.probe import probe
@@ -29,7 +31,7 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
 
     Its signature `serving_default` takes `image`, float32 (batch, H, W, C) in [0, 1]-normalised units, and
     returns {"upscaled": (batch, scale H, scale W, C)}; nothing is clipped inside. It needs neither this library nor
-    Keras to run.
+    Keras to run. Beside it lie the layers of the network (`models.network`).
 
     Args:
         generator: keras.Model from (B, H, W, C) to (B, sH, sW, C), both in [-1, 1].
@@ -62,7 +64,7 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
     described["training_hashes"] = [digits[: card.HASH_DIGITS] for digits in described["training_hashes"]]
 
     module = tf.Module()
-    module.variables_of_network = [variable.value for variable in network.variables]
+    setattr(module, network_file.VARIABLES, [variable.value for variable in network.variables])
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.float32, name="image")])
     def serve(image):
@@ -73,6 +75,7 @@ def export(generator: keras.Model, path: str | os.PathLike, *, metadata: dict[st
             tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
         except tf.errors.OpError as error:  # a full disk, for instance
             raise OSError(f"{path}: the model cannot be written ({error.message.split('; ')[-1]})") from error
+        network_file.write(network, folder)
         described["fingerprint"] = card.fingerprint(folder)
         (folder / card.METADATA).write_text(json.dumps(described, indent=1) + "\n")
         strange = safety.strange_parts(folder)
@@ -101,8 +104,9 @@ def load(
     converted, once (`engines.cache`), and what the engine gives is compared with what TensorFlow does.
 
     Args:
-        path: a folder that `export` wrote, or a run folder with such a `model` in it; or "nearest", "bicubic"
-            (Keys, a = -0.5) or "lanczos" (3 lobes) for plain interpolation.
+        path: a folder that `export` wrote, or a run folder with such a `model` in it; a text that names a model that
+            ships (`msrgan.zoo`), as "fluorescence"; or "nearest", "bicubic" (Keys, a = -0.5) or "lanczos" (3 lobes) for
+            plain interpolation.
         scale: enlargement of a null model, 4 unless given. A trained model has its own.
         trust: whether to load operations that `export` never writes, and which could harm your files.
         engine: what computes a trained model: "tensorflow", "openvino", "onnxruntime", "ncnn", or "auto" for the
@@ -127,13 +131,7 @@ def load(
         if (engine, precision) != ("tensorflow", "float32"):
             raise ValueError(f"`engine` and `precision` are for trained models. Received: {engine} for {path}")
         return interpolation(str(path), 4 if scale is None else scale)
-    path = Path(path)
-    path = path / "model" if (path / "model").is_dir() else path
-    if not (path / "saved_model.pb").is_file():
-        raise FileNotFoundError(
-            f"{path}: there is no exported model. Received: {contents(path)}. Name the folder of a finished run of "
-            f"train_srgan.py, or {', '.join(KERNELS)}"
-        )
+    path = locate(path)
     metadata = card.read(path)
     if scale not in (None, metadata["scale"]):
         raise ValueError(f"{path} enlarges {metadata['scale']} times. Received: scale={scale}")
@@ -149,6 +147,22 @@ def load(
     reference = engines.make("tensorflow", path, metadata)
     probe(Upscaler(reference, metadata), path)
     return Upscaler(choice.choose(engine, reference, path, metadata, precision), metadata)
+
+
+def locate(path: str | os.PathLike) -> Path:
+    """Return the folder of the SavedModel that a name of a model that ships, a run folder or a folder stands for.
+
+    Raises:
+        FileNotFoundError: there is no exported model.
+    """
+    path = zoo.folder(path) if zoo.is_name(path) else Path(path)
+    path = path / "model" if (path / "model").is_dir() else path
+    if not (path / "saved_model.pb").is_file():
+        raise FileNotFoundError(
+            f"{path}: there is no exported model. Received: {contents(path)}. Name the folder of a finished run of "
+            f"train_srgan.py, a model that ships ({', '.join(zoo.UPSCALERS)}), or {', '.join(KERNELS)}"
+        )
+    return path
 
 
 def _check_fingerprint(path):

@@ -57,6 +57,27 @@ def fold_batch_norm(
     return folded
 
 
+def unfold(model: keras.Model, folded: keras.Model) -> None:
+    """Give a network the weights of its own copy from `fold_batch_norm`, so that it can be trained on.
+
+    Args:
+        model: to be filled.
+        folded: of the same architecture.
+
+    Raises:
+        ValueError: the network has batch norm, whose statistics were folded away.
+    """
+    norms = [layer.name for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    if norms:
+        raise ValueError(f"Batch norm that was folded cannot be unfolded. Received: a network with {norms[0]}.")
+    for layer in model.layers:
+        weights = folded.get_layer(layer.name).get_weights()
+        if hasattr(layer, "unfold"):
+            layer.unfold(*weights)
+        else:
+            layer.set_weights(weights)
+
+
 def _foldable(model):
     """Return the batch norms that can be folded, by the name of the convolution that each alone reads."""
     # A layer's own nodes may belong to other models; nothing public tells which belong to this one.

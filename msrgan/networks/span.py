@@ -149,6 +149,24 @@ class ReparameterizedConv2D(layers.Layer):
         plain = layers.Conv2D(self.filters, 3, padding="same", name=self.name, dtype=self.dtype_policy)
         return plain, [ops.convert_to_numpy(value) for value in self.merged()]
 
+    def unfold(self, kernel: np.ndarray, bias: np.ndarray) -> None:
+        """Become a plain convolution that ``folded`` gave, so that it can be trained on.
+
+        Of the many products that are this kernel it takes the smallest ``spatial`` that the other three, as they are,
+        allow: ``pinv(widen) @ (kernel - shortcut at the centre) @ pinv(narrow)``.
+
+        Args:
+            kernel: (3, 3, C, filters).
+            bias: (filters,).
+        """
+        widen, narrow, shortcut = (ops.convert_to_numpy(w) for w in (self.widen, self.narrow, self.shortcut))
+        rest = np.array(kernel, np.float64)
+        rest[1, 1] -= shortcut
+        self.spatial.assign(np.linalg.pinv(widen) @ rest @ np.linalg.pinv(narrow))
+        for zero in (self.widen_bias, self.spatial_bias):
+            zero.assign(np.zeros(zero.shape))
+        self.bias.assign(bias)
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return super().get_config() | {"filters": self.filters}

@@ -74,7 +74,7 @@ class SRGANSettings(Settings):
     upsample: str | None
     widths: tuple[int, ...] | None
     image_skip: str | None
-    init: Path | None
+    init: str | None
     alpha: float | None = later()
     beta: float | None = later()
     gamma: float | None = later()

@@ -1,13 +1,16 @@
 """Weights on their way from one network to another: the best ones of a run, or the first ones."""
 
+import os
 from itertools import zip_longest
 from pathlib import Path
 
 import keras
 import numpy as np
 
-import msrgan.networks  # noqa: F401  registers the layers of a saved generator
+from msrgan import models, zoo
 from msrgan.io.atomic import atomic
+from msrgan.models import network
+from msrgan.networks import fold_batch_norm, unfold
 from msrgan.networks.phases import Bicubic
 
 
@@ -27,33 +30,50 @@ def load_weights(network: keras.Model, file: Path) -> None:
             weight.assign(saved[weight.path])
 
 
-def start_from(run: Path, *generators: keras.Model) -> None:
-    """Give generators the weights of another run's, as ESRGAN starts from a generator trained on pixels.
+def start_from(run: str | os.PathLike, *generators: keras.Model) -> None:
+    """Give generators the weights of another, as ESRGAN starts from a generator trained on pixels.
 
     Args:
-        run: a run folder, or its generator.keras.
+        run: a run folder, its generator.keras, an exported model, or the name of one that ships.
         generators: to be filled, of the same architecture.
 
     Raises:
-        FileNotFoundError: there is no generator.keras.
+        FileNotFoundError: there is none of these.
         ValueError: it cannot be read, or its weights have other shapes.
     """
-    file = run / "generator.keras" if run.is_dir() else run
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such generator. Name the folder of a finished run as `init`.")
+    path = Path(run)
+    file = path / "generator.keras" if path.is_dir() else path
+    if file.is_file() and not zoo.is_name(run):
+        saved = _loaded(file)
+        _check(saved, generators[0], run)
+        for generator in generators:
+            generator.set_weights(saved.get_weights())
+        return
     try:
-        saved = keras.saving.load_model(file, compile=False)
+        folder = models.savedmodel.locate(run)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"`init`: {error}") from None
+    saved = network.read(folder)
+    _check(saved, fold_batch_norm(generators[0], dtype="float32"), run)
+    for generator in generators:
+        unfold(generator, saved)
+
+
+def _loaded(file):
+    try:
+        return keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras raises anything of a file that is not its own
         raise ValueError(f"{file} cannot be read as a generator ({type(error).__name__}).") from error
-    pairs = zip_longest(_outline(saved), _outline(generators[0]))
+
+
+def _check(saved, generator, run):
+    pairs = zip_longest(_outline(saved), _outline(generator))
     differing = [f"{there} there, {here} here" for there, here in pairs if there != here]
     if differing:
         raise ValueError(
-            f"{file} is another network, with {differing[0]}. Use its `variant`, `scale`, `filters`, `blocks`, "
+            f"{run} is another network, with {differing[0]}. Use its `variant`, `scale`, `filters`, `blocks`, "
             "`upsample` and `image_skip`, and images of its channels."
         )
-    for generator in generators:
-        generator.set_weights(saved.get_weights())
 
 
 def _outline(network):

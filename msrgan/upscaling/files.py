@@ -24,6 +24,7 @@ from msrgan.messages import say
 from msrgan.models import Upscaler
 from msrgan.upscaling import stream
 from msrgan.upscaling.provenance import provenance
+from msrgan.upscaling.suited import warn_of_size
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Choices:
         axes, level, scene, max_pixels: see `formats.read`.
         channels: see `selection.select_channels`.
         format, compression: see `formats.write`.
-        name: of the model, for the provenance.
+        name: of the model, for the provenance; None: what its card says.
         existing: what becomes of an input whose output is there.
         dry_run: whether to do all but the pixels.
         stream: options of `stream.bands`.
@@ -70,7 +71,7 @@ class Result(NamedTuple):
 
 
 def upscale_files(
-    model: Upscaler,
+    model: Upscaler | Callable[[Image], Upscaler],
     jobs: Sequence[Job],
     choices: Choices,
     *,
@@ -80,7 +81,7 @@ def upscale_files(
     """Enlarge files one after the other; tell what became of each when it is over.
 
     Args:
-        model: from `load`.
+        model: from `load`; or what gives each image its model.
         jobs: from `targets.plan`.
         choices: of formats, pixels and the network.
         folder: nothing is written outside it.
@@ -102,7 +103,7 @@ def upscale_files(
 
 
 def upscale_file(
-    model: Upscaler,
+    model: Upscaler | Callable[[Image], Upscaler],
     source: Path,
     target: Path,
     choices: Choices,
@@ -120,6 +121,8 @@ def upscale_file(
     """
     reading = {name: getattr(choices, name) for name in ("axes", "level", "scene", "max_pixels")}
     with formats.read(source, **reading) as image:
+        model = model if isinstance(model, Upscaler) else model(image)
+        warn_of_size(image, model)
         if choices.channels is not None:
             image = select_channels(image, choices.channels)
         if choices.format == "imagej":  # knows one order of planes
@@ -128,7 +131,7 @@ def upscale_file(
             image,
             target,
             model.scale,
-            provenance(model, choices.name),
+            provenance(model, choices.name or model.metadata.get("name")),
             choices.format,
             compression=choices.compression,
         )

@@ -18,7 +18,6 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     generator = srresnet(channels=1, scale=2, filters=4, blocks=1, kernel=3, batch_norm=False)
     models.export(generator, folder / "model")
-    generator.save(folder / "generator.keras")
     return folder
 
 
@@ -51,7 +50,6 @@ def test_export_gives_its_options_to_the_library(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bare", "--format", "keras", "-o", "a.keras"], "Name a run folder with model and generator.keras in it, or "),
         (["bare", "--format", "litert", "-o", "a.onnx"], "format litert is a file NAME.tflite. Received: a.onnx"),
         (["nothing", "--format", "litert", "-o", "a.tflite"], "nothing: there is no exported model"),
         (["bare", "--format", "keras", "-o", "a.keras", "--image", "none.png"], "none.png"),

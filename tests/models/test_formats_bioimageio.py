@@ -23,7 +23,6 @@ def write_run(folder, **metadata):
     generator = srresnet(channels=2, scale=2, filters=4, blocks=1, kernel=3, upsample="resize")
     randomise(generator)
     models.export(generator, folder / "model", metadata=metadata)
-    generator.save(folder / "generator.keras")
     return folder
 
 

@@ -30,7 +30,6 @@ def run(tmp_path_factory):
     """A run folder; tests read it only."""
     folder, generator = tmp_path_factory.mktemp("run"), make(0)
     models.export(generator, folder / "model", metadata={"degradation": "area", "training_hashes": ["ab"]})
-    generator.save(folder / "generator.keras")
     return folder
 
 
@@ -55,7 +54,7 @@ def assert_card(text, model):
 
 
 def test_keras(run, model, tmp_path):
-    convert(run / "model", "keras", tmp_path / "a.keras", **ADDED)  # the generator of the run is beside it
+    convert(run / "model", "keras", tmp_path / "a.keras", **ADDED)
     network = keras.models.load_model(tmp_path / "a.keras")
     assert_equal(model, lambda images: np.asarray(network(images)))
     assert (network.input.name, network.output_names) == ("image", ["upscaled"])
@@ -121,20 +120,25 @@ def test_savedmodel(run, model, tmp_path):
     assert "license" not in models.load(run).metadata
 
 
-def test_a_bare_model_has_no_keras_network(run, tmp_path):
+def test_a_model_of_an_earlier_version_has_no_keras_network(run, tmp_path):
     shutil.copytree(run / "model", tmp_path / "bare")
-    with pytest.raises(ValueError, match="bare is a SavedModel without its Keras network. Name a run folder"):
+    (tmp_path / "bare" / "network.json").unlink()
+    with pytest.raises(ValueError, match="bare is a SavedModel of version 0.2 or earlier, without its Keras network"):
         convert(tmp_path / "bare", "keras", tmp_path / "a.keras")
     assert not (tmp_path / "a.keras").exists()
 
 
 def test_a_network_that_is_not_that_of_the_model_is_refused(run, tmp_path):
-    shutil.copytree(run / "model", tmp_path / "mixed" / "model")
-    make(1).save(tmp_path / "mixed" / "generator.keras")
-    with pytest.raises(ValueError, match=r"generator.keras and .*model are two different networks"):
+    shutil.copytree(run / "model", tmp_path / "mixed")
+    network = tmp_path / "mixed" / "network.json"
+    layers = json.loads(network.read_text())
+    (skip,) = (layer for layer in layers["config"]["layers"] if layer["class_name"] == "Bicubic")
+    skip["config"]["grid"] = "corner"  # of the same weights
+    network.write_text(json.dumps(layers))
+    with pytest.raises(ValueError, match=r"network.json is another network than the SavedModel beside it"):
         convert(tmp_path / "mixed", "keras", tmp_path / "a.keras")
-    (tmp_path / "mixed" / "generator.keras").write_bytes(b"no zip")
-    with pytest.raises(ValueError, match="generator.keras cannot be read as a generator"):
+    network.write_bytes(b"no network")
+    with pytest.raises(ValueError, match="network.json cannot be read as a network"):
         convert(tmp_path / "mixed", "keras", tmp_path / "a.keras")
 
 

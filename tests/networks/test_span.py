@@ -148,3 +148,17 @@ def test_span_names_wrong_arguments():
         span(scale=3, filters=2, blocks=1)
     with pytest.raises(ValueError, match="image_skip must be one of"):
         span(image_skip="nearest", filters=2, blocks=1)
+
+
+def test_a_folded_convolution_is_unfolded_exactly_and_learns(convolution):
+    _, (kernel, bias) = convolution.folded()
+    other = ReparameterizedConv2D(5)
+    other.build((None, 7, 6, 3))
+    before = [ops.convert_to_numpy(w) for w in (other.widen, other.narrow, other.shortcut)]
+    other.unfold(kernel, bias)
+    for ours, expected in zip(other.merged(), (kernel, bias), strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+    # What starts at random stays: a branch of zeros would not learn.
+    for now, then in zip((other.widen, other.narrow, other.shortcut), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    assert np.abs(ops.convert_to_numpy(other.spatial)).min(axis=(0, 1)).max() > 0

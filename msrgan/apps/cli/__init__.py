@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version
 
-from msrgan.apps.cli import datasets, evaluate, export, info, opinions, upscale
+from msrgan.apps.cli import datasets, evaluate, export, info, models, opinions, upscale
 from msrgan.messages import command, flags
 
 
@@ -20,7 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    for module in (upscale, info, evaluate, opinions, export, datasets):
+    for module in (upscale, info, models, evaluate, opinions, export, datasets):
         module.add_command(commands)
     for of_command in commands.choices.values():
         of_command.set_defaults(options=flags(of_command))

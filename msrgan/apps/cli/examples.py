@@ -10,7 +10,9 @@ from msrgan.messages import import_tensorflow, warn
 
 def add_data(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the options of a model, and of the images to try it on."""
-    parser.add_argument("--model", required=required, help="exported model, or nearest, bicubic, lanczos")
+    parser.add_argument(
+        "--model", required=required, help="exported model, name of msrgan models, or nearest, bicubic, lanczos"
+    )
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
     add_engine(parser)
     parser.add_argument(

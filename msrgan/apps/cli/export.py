@@ -11,7 +11,7 @@ FORMATS = ("keras", "savedmodel", "onnx", "openvino", "litert", "ncnn", "bioimag
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add the command to `msrgan`."""
     parser = commands.add_parser("export", help="write a model for other programs", description=_export.__doc__)
-    parser.add_argument("model", type=Path, metavar="RUN_OR_MODEL", help="run folder, or exported model")
+    parser.add_argument("model", metavar="RUN_OR_MODEL", help="run folder, exported model, or name of msrgan models")
     parser.add_argument("--format", choices=FORMATS, required=True, help="see docs/exports.md")
     parser.add_argument("-o", "--out", type=Path, required=True, help="file to write; of savedmodel a folder")
     parser.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,12 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("upscale", help="enlarge image files", description=_upscale.__doc__)
     parser.add_argument("input", nargs="+", metavar="IN", help="image file, folder, or pattern as 'a/**/*.tif'")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder, or file, to write")
-    parser.add_argument("--model", required=True, help="exported model, or nearest, bicubic, lanczos")
+    parser.add_argument(
+        "--model",
+        help="exported model; name of msrgan models (default: by the kind of image); nearest, bicubic, lanczos",
+    )
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
-    parser.add_argument("--scale", type=whole(2), help="enlargement of nearest, bicubic and lanczos (default: 4)")
+    parser.add_argument("--scale", type=whole(2), help="enlargement, where the model does not say it (default: 4)")
     add_engine(parser)
     _add_reading(parser)
     _add_pixels(parser)
@@ -93,16 +97,26 @@ def _upscale(arguments: argparse.Namespace) -> int:
     if arguments.shard:
         plan = plan.shard(*arguments.shard)
     import_tensorflow()
-    from msrgan import models
-    from msrgan.upscaling import files
-
-    model = models.load(arguments.model, scale=arguments.scale, trust=arguments.trust, **engine(arguments))
     choices = _choices(arguments)
-    files.probe(model, choices.stream)
+    model = _model(arguments, choices)
     if arguments.dry_run:
         return _Run(plan, arguments).upscale(model, choices)
     with writable_folder(plan.folder or plan.jobs[0].target.parent):
         return _Run(plan, arguments).upscale(model, choices)
+
+
+def _model(arguments: argparse.Namespace, choices: Choices) -> Upscaler | Callable[[Image], Upscaler]:
+    """Return the model that is named, or what chooses one for each image."""
+    from msrgan import models
+    from msrgan.upscaling import files
+    from msrgan.upscaling.suited import Suited
+
+    def load(name: str, scale: int | None = None) -> Upscaler:
+        model = models.load(name, scale=scale, trust=arguments.trust, **engine(arguments))
+        files.probe(model, choices.stream)
+        return model
+
+    return load(arguments.model, arguments.scale) if arguments.model else Suited(arguments.scale, load)
 
 
 def _choices(arguments: argparse.Namespace) -> Choices:
@@ -113,7 +127,7 @@ def _choices(arguments: argparse.Namespace) -> Choices:
     same = ("axes", "level", "scene", "max_pixels", "channels", "format", "compression", "dry_run")
     stream = {name: getattr(arguments, name) for name in names}
     same = {name: getattr(arguments, name) for name in same}
-    return Choices(**same, name=str(arguments.model), existing=existing, stream=stream)
+    return Choices(**same, name=arguments.model, existing=existing, stream=stream)
 
 
 class _Run:
@@ -125,7 +139,7 @@ class _Run:
         self.failures: dict[Path, str] = {}
         self.files = len(plan.jobs) + len(plan.refused)
 
-    def upscale(self, model: Upscaler, choices: Choices) -> int:
+    def upscale(self, model: Upscaler | Callable[[Image], Upscaler], choices: Choices) -> int:
         """Enlarge them; return the exit code."""
         from msrgan.upscaling import files
 

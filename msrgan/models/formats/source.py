@@ -1,19 +1,17 @@
-"""What is converted: an exported model, and the Keras network that it was made of where a run has left it."""
+"""What is converted: an exported model, and the Keras network that it was made of."""
 
 import os
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-import msrgan.networks  # noqa: F401  registers the layers of a saved generator
+from msrgan.models import network as network_file
 from msrgan.models.formats.textbook import textbook
-from msrgan.models.savedmodel import load
+from msrgan.models.savedmodel import load, locate
 from msrgan.models.upscaler import Upscaler
 
-GENERATOR = "generator.keras"
 TOLERANCE = 1e-4  # of the range [0, 1]
 
 
@@ -44,9 +42,8 @@ class Source:
         image: np.ndarray | None = None,
         trust: bool = False,
     ):
-        path = Path(path)
         self.model: Upscaler = load(path, trust=trust)
-        self.folder = path / "model" if (path / "model").is_dir() else path
+        self.folder = locate(path)
         self.card: dict[str, Any] = self.model.metadata | (added or {})
         self.image = image
 
@@ -60,22 +57,18 @@ class Source:
         """The network in Keras' own layers, equal to the SavedModel.
 
         Raises:
-            ValueError: there is none beside the model, it cannot be read or written in Keras' own layers, or it is
-                another than the SavedModel.
+            ValueError: the model has none, it cannot be read or written in Keras' own layers, or it is another than the
+                SavedModel.
         """
-        file = self.folder.parent / GENERATOR
-        if self.folder.name != "model" or not file.is_file():
+        file = self.folder / network_file.FILE
+        if not file.is_file():
             raise ValueError(
-                f"{self.folder} is a SavedModel without its Keras network. Name a run folder with model and "
-                f"{GENERATOR} in it, or another `format`: savedmodel, onnx, openvino, litert or ncnn"
+                f"{self.folder} is a SavedModel of version 0.2 or earlier, without its Keras network. Export it again, "
+                "or use another `format`: savedmodel, onnx, openvino, litert or ncnn"
             )
-        try:
-            generator = keras.saving.load_model(file, compile=False)
-        except Exception as error:  # Keras raises anything of a file that is not its own
-            raise ValueError(f"{file} cannot be read as a generator ({type(error).__name__})") from error
-        network = textbook(generator)
+        network = textbook(network_file.read(self.folder))
         image = np.random.default_rng(0).random((1, 16, 16, self.model.channels), np.float32)
         enlarged, expected = np.asarray(network(image)), self.model(image)
         if enlarged.shape != expected.shape or not np.allclose(enlarged, expected, rtol=0, atol=TOLERANCE):
-            raise ValueError(f"{file} and {self.folder} are two different networks. Export the model of one run")
+            raise ValueError(f"{file} is another network than the SavedModel beside it. Export the model again")
         return network

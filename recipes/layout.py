@@ -1,0 +1,81 @@
+"""Lay out the images of some sources as train_srgan.py and msrgan evaluate read them.
+
+    OUT/train/SOURCE_NAME.png    OUT/val/SOURCE_NAME.png    OUT/test/SOURCE/NAME.png
+
+Which file goes where follows from its name alone, so that it is the same on every machine.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msrgan import io
+from msrgan.datasets.simulator import simulate
+
+
+def lay_out(
+    sources: dict[str, dict[str, Any]], train: Sequence[str], kept_out: Sequence[str], raw: Path, out: Path
+) -> dict[str, dict[str, int]]:
+    """Write the images of a model.
+
+    Args:
+        sources: of recipes.toml.
+        train: names of those to learn from.
+        kept_out: names of those that are only tested on.
+        raw: folder of all sources.
+        out: folder to write, anew.
+
+    Returns:
+        Source -> part -> number of images.
+
+    Raises:
+        FileNotFoundError: a source that is learnt from has no files. One that is kept out may lack.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    counts = {}
+    for name in [*train, *kept_out]:
+        source, counts[name] = sources[name], {"train": 0, "val": 0, "test": 0}
+        files = ordered(raw, source)
+        if not files and name in train:
+            raise FileNotFoundError(f"{raw}: no files of {name}, {source['files'][0]}. Get them from {source['url']}")
+        held_out = source.get("held_out", 0) if name in train else len(files)
+        for k, file in enumerate(files):
+            part = "test" if k < held_out else "val" if k < held_out + source.get("validate", 0) else "train"
+            folder = out / "test" / name if part == "test" else out / part
+            # What is tested on is not cut: each of its images counts once.
+            for tile, pixels in tiles(io.read_pixels(file), source.get("tile") if part == "train" else None):
+                io.write_pixels(folder / f"{name}_{file.stem}{tile}.png", pixels)
+                counts[name][part] += 1
+    return counts
+
+
+def simulated(folder: Path, fields: int) -> None:
+    """Draw simulated fields, 384 x 384 pixels, and write the microtubules and the protein of each as grey images.
+
+    Their classes take turns. No other source that may be shipped has fine structures of cells.
+    """
+    for k in range(fields):
+        image = simulate(k % 13, [77, k], size=384).image
+        for channel, name in enumerate(("microtubules", "protein")):
+            io.write_pixels(folder / f"simulated_{k:03d}_{name}.png", image[..., channel : channel + 1])
+
+
+def ordered(raw: Path, source: dict[str, Any]) -> list[Path]:
+    """Return the files of a source in the order of the SHA-256 of their names without suffix."""
+    files = {file for pattern in source["files"] for file in raw.glob(pattern)}
+    return sorted(files, key=lambda file: hashlib.sha256(file.stem.encode()).digest())[: source.get("limit")]
+
+
+def tiles(pixels: np.ndarray, side: int | None) -> Iterator[tuple[str, np.ndarray]]:
+    """Cut an image (H, W, C) into parts as equal as can be, of sides up to `side`; yield names and parts."""
+    if side is None or max(pixels.shape[:2]) <= side:
+        yield "", pixels
+        return
+    rows = np.array_split(pixels, -(-pixels.shape[0] // side))
+    for y, row in enumerate(rows):
+        for x, part in enumerate(np.array_split(row, -(-pixels.shape[1] // side), axis=1)):
+            yield f"_{y}{x}", part

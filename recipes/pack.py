@@ -1,0 +1,173 @@
+"""Put a trained model into the package, with its card and its picture.
+
+msrgan/zoo/NAME/     the exported model, card.json
+docs/models/NAME.png held-out images: low resolution, bicubic, super-resolved, original
+"""
+
+import csv
+import hashlib
+import json
+import shutil
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import msrgan
+from msrgan import io, zoo
+from msrgan.models import card
+
+PICTURES = Path(__file__).resolve().parent.parent / "docs" / "models"
+LICENCE = "Apache-2.0"
+
+
+def pack_upscaler(
+    name: str,
+    recipe: dict[str, Any],
+    sources: dict[str, dict[str, Any]],
+    folder: Path,
+    scores: list[dict[str, Any]],
+) -> None:
+    """Pack a generator.
+
+    Args:
+        name: of the model.
+        recipe: of recipes.toml.
+        sources: of recipes.toml.
+        folder: of the data, the run and the scores.
+        scores: from `scores.score`.
+    """
+    target = _empty(zoo.folder(name))
+    shutil.copytree(folder / "run" / "model", target, dirs_exist_ok=True)
+    shutil.rmtree(target / "assets", ignore_errors=True)
+    metadata = json.loads((target / card.METADATA).read_text())
+    # Where the images lay on the machine of the training says nothing to others.
+    metadata |= {"name": name, "data": ", ".join(recipe["train"])}
+    metadata |= {"pixel_size_um": recipe["pixel_size_um"]} if "pixel_size_um" in recipe else {}
+    (target / card.METADATA).write_text(json.dumps(metadata, indent=1) + "\n")
+    _write(
+        target,
+        name,
+        recipe,
+        folder,
+        scale=metadata["scale"],
+        channels=metadata["channels"],
+        parameters=_parameters(target),
+        degradation=metadata["degradation"],
+        steps=metadata["steps"],
+        sources=_learnt_from(recipe, sources, folder / "data" / "train", folder / "data" / "val"),
+        scores=scores,
+        fingerprint=metadata["fingerprint"],
+    )
+    _draw(name, recipe, folder, scores)
+
+
+def pack_vgg(name: str, recipe: dict[str, Any], folder: Path) -> None:
+    """Pack a classifier: arguments as of `pack_upscaler`."""
+    target = _empty(zoo.folder(name))
+    network = keras.saving.load_model(folder / "run" / "vgg.keras", compile=False)
+    shutil.copy(folder / "run" / "vgg.keras", target)
+    shutil.copy(folder / "run" / "confusion.png", PICTURES / f"{name}.png")
+    with open(folder / "run" / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    best = min(rows, key=lambda row: float(row["val_loss"]))
+    _write(
+        target,
+        name,
+        recipe,
+        folder,
+        channels=network.input_shape[-1],
+        parameters=network.count_params(),
+        steps=int(rows[-1]["step"]),
+        sources=recipe["sources"],
+        accuracy=f"Accuracy on held-out images: {float(best['val_accuracy']):.3f}, of 13 classes.",
+        fingerprint=hashlib.sha256((target / "vgg.keras").read_bytes()).hexdigest(),
+    )
+
+
+def _empty(target: Path) -> Path:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _write(target: Path, name: str, recipe: dict[str, Any], folder: Path, *, steps: int, **facts: Any) -> None:
+    training = {
+        "command": f"python recipes/make.py {name} --sources RAW",
+        "date": date.today().isoformat(),
+        "steps": steps,
+        "processor_hours": float((folder / "processor_seconds").read_text()) / 3600,
+        "version": version("msrgan"),
+    }
+    described = {
+        "name": name,
+        "purpose": recipe["purpose"],
+        "network": recipe["network"],
+        "bytes": sum(file.stat().st_size for file in target.rglob("*") if file.is_file()),
+        "training": training,
+        "limits": recipe["limits"],
+        "licence": LICENCE,
+    }
+    text = json.dumps(_rounded(described | facts), indent=1, ensure_ascii=False)
+    (target / zoo.CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    """Keep five digits of every number: a card is read by people."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _parameters(target: Path) -> int:
+    from msrgan.models import network
+
+    return network.read(target).count_params()
+
+
+def _learnt_from(recipe, sources, train, validate) -> list[dict[str, Any]]:
+    """Count the images of each source; large ones lie there in parts."""
+    told = [
+        {key: sources[name][key] for key in ("title", "licence", "citation", "url")}
+        | {part: len(list(of.glob(f"{name}_*.png"))) for part, of in (("train", train), ("validate", validate))}
+        for name in recipe["train"]
+    ]
+    drawn = len(list(train.glob("simulated_*.png")))
+    simulated = {
+        "title": "Simulated fields of cells: microtubules, proteins in 13 places",
+        "licence": "Apache-2.0",
+        "citation": "this project",
+        "url": "msrgan datasets simulated",
+        "train": drawn,
+        "validate": 0,
+    }
+    return told + ([simulated] if drawn else [])
+
+
+def _draw(name: str, recipe: dict[str, Any], folder: Path, scores: list[dict[str, Any]]) -> None:
+    """Draw the pictures that `recipe["drawn"]` names: held-out images of a source, by their ids."""
+    from msrgan import datasets
+    from msrgan.degradation import make
+    from msrgan.evaluation.cases import enlarge
+    from msrgan.evaluation.strips import LABELS, stack, strip
+    from msrgan.metrics import psnr
+
+    model, strips, captions = msrgan.load(name), [], []
+    for source, wanted in recipe["drawn"].items():
+        for example in datasets.load(str(folder / "data" / "test" / source), "all").as_numpy_iterator():
+            image = example["id"].decode()
+            if not image.startswith(tuple(f"{source}_{start}" for start in wanted)):
+                continue
+            case = enlarge(example | {"id": image}, model, make(recipe["scored_by"][0]))
+            methods = ("nearest", "bicubic", "model")
+            decibels = [f" {psnr(case.hr, case.enlarged[m], data_range=1):.2f} dB" for m in methods]
+            labels = [label + text for label, text in zip(LABELS, ["", *decibels[1:], ""], strict=True)]
+            strips.append(strip(*(case.enlarged[m] for m in methods), case.hr, labels=labels))
+            captions.append(image[:60])
+    io.write_pixels(PICTURES / f"{name}.png", np.asarray(stack(strips, captions)))
