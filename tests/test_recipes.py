@@ -1,0 +1,131 @@
+"""The recipes of the models that ship: what they may learn from, which file goes where, what is packed."""
+
+import hashlib
+import json
+import shutil
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+from conftest import ROOT, randomise, spots, write_image
+
+import msrgan
+import train_srgan
+import train_vgg
+from msrgan import io, zoo
+from msrgan.degradation import make
+from msrgan.networks import span
+
+sys.path.insert(0, str(ROOT / "recipes"))
+import layout  # noqa: E402
+import pack  # noqa: E402
+import scores  # noqa: E402
+
+RECIPES = tomllib.loads((ROOT / "recipes" / "recipes.toml").read_text())
+FREE = ("CC0", "MIT", "Apache", "free to use and distribute")
+SOURCE = {"title": "Spots", "licence": "CC0 1.0", "citation": "nobody", "url": "nowhere", "files": ["spots/*.png"]}
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw")
+    for k in range(6):
+        write_image(folder / "spots" / f"{k}.png", spots(k, size=64, channels=1))
+    write_image(folder / "others" / "a.png", spots(9, size=96, channels=1))
+    return folder
+
+
+def laid_out(raw, out, **source):
+    sources = {"spots": SOURCE | source, "others": SOURCE | {"title": "Others", "files": ["others/*.png"]}}
+    return sources, layout.lay_out(sources, ["spots"], ["others"], raw, out)
+
+
+def test_every_model_has_a_recipe_that_its_script_takes():
+    assert set(RECIPES["models"]) == set(zoo.NAMES)
+    for recipe in RECIPES["models"].values():
+        script = train_vgg if "classes" in recipe else train_srgan
+        script.parser().parse_args(recipe["arguments"])
+        for text in recipe.get("scored_by", ()):
+            make(text)
+
+
+def test_models_learn_from_what_may_be_passed_on_and_a_source_is_kept_out_of_each():
+    for name in zoo.UPSCALERS:
+        recipe = RECIPES["models"][name]
+        assert all(RECIPES["sources"][source]["licence"].startswith(FREE) for source in recipe["train"])
+        assert recipe["kept_out"] and not set(recipe["kept_out"]) & set(recipe["train"])
+        files = [set(RECIPES["sources"][s]["files"]) for s in (*recipe["train"], *recipe["kept_out"])]
+        assert sum(map(len, files)) == len(set().union(*files))
+
+
+def test_where_a_file_goes_follows_from_its_name(raw, tmp_path):
+    _, counts = laid_out(raw, tmp_path / "data", held_out=2, validate=1)
+    assert counts == {"spots": {"train": 3, "val": 1, "test": 2}, "others": {"train": 0, "val": 0, "test": 1}}
+    order = sorted(map(str, range(6)), key=lambda name: hashlib.sha256(name.encode()).digest())
+    files = sorted(path.relative_to(tmp_path / "data").as_posix() for path in tmp_path.rglob("*.png"))
+    expected = [f"test/spots/spots_{k}.png" for k in order[:2]] + [f"val/spots_{order[2]}.png"]
+    expected += [f"train/spots_{k}.png" for k in order[3:]] + ["test/others/others_a.png"]
+    assert files == sorted(expected)
+    for file in expected[:-1]:
+        k = file[-5]
+        np.testing.assert_array_equal(io.read_pixels(tmp_path / "data" / file), io.read_pixels(raw / f"spots/{k}.png"))
+
+
+def test_large_images_are_cut_for_training_alone(raw, tmp_path):
+    laid_out(raw, tmp_path / "data", held_out=5, tile=40)
+    tiles = sorted((tmp_path / "data" / "train").iterdir())
+    assert [tile.stem[-2:] for tile in tiles] == ["00", "01", "10", "11"]
+    whole = io.read_pixels(raw / "spots" / f"{tiles[0].stem.split('_')[1]}.png")
+    rows = [np.hstack([io.read_pixels(tile) for tile in tiles[k : k + 2]]) for k in (0, 2)]
+    np.testing.assert_array_equal(np.vstack(rows), whole)
+    assert all(io.read_pixels(path).shape == (64, 64, 1) for path in (tmp_path / "data" / "test" / "spots").iterdir())
+
+
+def test_a_source_that_lacks_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no files of spots, spots/.*Get them from nowhere"):
+        laid_out(tmp_path, tmp_path / "data")
+
+
+def test_simulated_fields_are_drawn_alike(tmp_path):
+    layout.simulated(tmp_path, 1)
+    (protein, tubules) = (io.read_pixels(tmp_path / f"simulated_000_{c}.png") for c in ("protein", "microtubules"))
+    assert protein.shape == tubules.shape == (384, 384, 1) and (protein != tubules).mean() > 0.5
+
+
+def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "folder", lambda name: tmp_path / "zoo" / name)
+    monkeypatch.setattr(zoo, "is_name", lambda name: name == "spots")
+    monkeypatch.setattr(pack, "PICTURES", tmp_path / "pictures")
+    sources, _ = laid_out(raw, tmp_path / "data", held_out=2)
+    generator = span(channels=1, filters=4, blocks=1)
+    randomise(generator)
+    generator.get_layer("output_conv").set_weights([np.zeros((3, 3, 4, 16)), np.full(16, 0.02)])  # all is brighter
+    metadata = {"data": "/home/me/cells", "steps": 70, "training_hashes": ["ab" * 16]}
+    msrgan.export(generator, tmp_path / "run" / "model", metadata=metadata)
+    (tmp_path / "processor_seconds").write_text("1800\n")
+    test = tmp_path / "data" / "test"
+    scored = [
+        scores.score(tmp_path / "run", test / name, "area", tmp_path / "scores", sources[name]) for name in sources
+    ]
+    for name, score in zip(sources, scored, strict=True):
+        summary = json.loads((tmp_path / "scores" / name / "area" / "summary.json").read_text())
+        assert score["gain"] == summary["psnr_gain"]["mean"] and score["images"] == len(list((test / name).iterdir()))
+        assert score["psnr"]["lanczos"] == summary["psnr"]["lanczos"]["mean"]
+        assert 0.001 < score["brightness"] < 0.2
+    recipe = {"purpose": "spots", "network": "SPAN", "train": ["spots"], "limits": ["all"], "scored_by": ["area"]}
+    recipe |= {"drawn": {"spots": [""], "others": ["b"]}, "pixel_size_um": [1.0, 2.0]}
+    pack.pack_upscaler("spots", recipe, sources, tmp_path, scored)
+    told = json.loads((tmp_path / "zoo" / "spots" / "card.json").read_text())
+    assert [(s["title"], s["train"], s["validate"]) for s in told["sources"]] == [("Spots", 4, 0)]
+    assert told["training"]["processor_hours"] == 0.5 and told["training"]["steps"] == 70
+    assert told["scores"][0]["gain"] == pytest.approx(scored[0]["gain"], rel=1e-4)
+    model = msrgan.load("spots")
+    assert model.metadata["fingerprint"] == told["fingerprint"]
+    assert (model.metadata["name"], model.metadata["data"]) == ("spots", "spots")
+    assert model.metadata["pixel_size_um"] == [1.0, 2.0]
+    x = np.random.default_rng(0).random((1, 9, 9, 1), np.float32)
+    np.testing.assert_array_equal(model(x), msrgan.load(tmp_path / "run")(x))
+    assert io.read_pixels(tmp_path / "pictures" / "spots.png").shape[1] > 500  # four panels
+    shutil.rmtree(tmp_path / "data" / "train")  # again, over what is there
+    pack.pack_upscaler("spots", recipe, sources, tmp_path, scored)
