@@ -394,6 +394,31 @@ def test_files_and_scores_tell_engine_and_precision(one_channel, tmp_path):
         assert json.loads((tmp_path / str(told[0]) / "summary.json").read_text())["engine"] == told[0]
 
 
+def test_openvino_compiles_a_network_for_a_shape_that_comes_again(one_channel, reference, monkeypatch):
+    pytest.importorskip("openvino")
+    engine = engines.make("openvino", one_channel, card.read(one_channel))
+    shapes, compiled = [], engine._compiled
+    monkeypatch.setattr(engine, "_compiled", lambda shape: shapes.append(shape) or compiled(shape))
+    a, b = (1, 9, 7, 1), (2, 8, 11, 1)
+    for k, shape in enumerate((a, b, b, b, a, a, b, a)):
+        x = image(*shape, seed=k)
+        np.testing.assert_allclose(engine(x), reference(x), atol=1e-5)
+    assert shapes == [b, a]
+
+
+def test_an_engine_that_fails_on_a_shape_that_comes_again_is_refused(one_channel, reference, monkeypatch):
+    class Wrong(type(reference)):
+        last = None
+
+        def __call__(self, batch):
+            again, self.last = batch.shape == self.last, batch.shape
+            return super().__call__(batch) + again
+
+    monkeypatch.setattr(choice, "make", lambda name, path, metadata, precision: Wrong(path, metadata))
+    with pytest.raises(ValueError, match="The engine openvino in float32 differs from TensorFlow"):
+        choice.choose("openvino", reference, one_channel, card.read(one_channel), "float32")
+
+
 def test_a_process_has_one_core_of_openvino(one_channel, caches, monkeypatch):
     """With its last Core OpenVINO unloads libraries in which threads still wait: the next signal crashes them."""
     pytest.importorskip("openvino")
