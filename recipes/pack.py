@@ -19,6 +19,7 @@ import numpy as np
 import msrgan
 from msrgan import io, zoo
 from msrgan.models import card
+from vgg_micro.features import LAST_ACTIVATIONS
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "models"
 LICENCE = "Apache-2.0"
@@ -66,10 +67,14 @@ def pack_upscaler(
 
 
 def pack_vgg(name: str, recipe: dict[str, Any], folder: Path) -> None:
-    """Pack a classifier: arguments as of `pack_upscaler`."""
+    """Pack the convolutions of a classifier, which are all that a content loss uses.
+
+    Its three dense layers are as large as two times its convolutions. Arguments as of `pack_upscaler`.
+    """
     target = _empty(zoo.folder(name))
-    network = keras.saving.load_model(folder / "run" / "vgg.keras", compile=False)
-    shutil.copy(folder / "run" / "vgg.keras", target)
+    classifier = keras.saving.load_model(folder / "run" / "vgg.keras", compile=False)
+    network = keras.Model(classifier.input, classifier.get_layer(LAST_ACTIVATIONS[-1]).output, name=classifier.name)
+    network.save(target / "vgg.keras")
     shutil.copy(folder / "run" / "confusion.png", PICTURES / f"{name}.png")
     with open(folder / "run" / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -7,9 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from msrgan import models, zoo
+from msrgan import zoo
 from msrgan.io.atomic import atomic
 from msrgan.models import network
+from msrgan.models.savedmodel import locate
 from msrgan.networks import fold_batch_norm, unfold
 from msrgan.networks.phases import Bicubic
 
@@ -44,19 +45,16 @@ def start_from(run: str | os.PathLike, *generators: keras.Model) -> None:
     path = Path(run)
     file = path / "generator.keras" if path.is_dir() else path
     if file.is_file() and not zoo.is_name(run):
-        saved = _loaded(file)
-        _check(saved, generators[0], run)
-        for generator in generators:
-            generator.set_weights(saved.get_weights())
-        return
-    try:
-        folder = models.savedmodel.locate(run)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"`init`: {error}") from None
-    saved = network.read(folder)
-    _check(saved, fold_batch_norm(generators[0], dtype="float32"), run)
+        saved, alike, fill = _loaded(file), generators[0], _copy
+    else:
+        saved, alike, fill = network.read(locate(run)), fold_batch_norm(generators[0], dtype="float32"), unfold
+    _check(saved, alike, run)
     for generator in generators:
-        unfold(generator, saved)
+        fill(generator, saved)
+
+
+def _copy(generator, saved):
+    generator.set_weights(saved.get_weights())
 
 
 def _loaded(file):

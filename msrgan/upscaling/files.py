@@ -131,7 +131,7 @@ def upscale_file(
             image,
             target,
             model.scale,
-            provenance(model, choices.name or model.metadata.get("name")),
+            provenance(model, choices.name),
             choices.format,
             compression=choices.compression,
         )

@@ -9,12 +9,12 @@ def provenance(model: Upscaler, name: str | None = None) -> dict[str, str]:
 
     Args:
         model: that did.
-        name: of the model, such as its folder; by default what it says of itself.
+        name: of the model, such as its folder; by default its own, or what it says of itself.
     """
     fingerprint = model.metadata.get("fingerprint")
     return {
         "software": software(),
-        "model": name or repr(model),
+        "model": name or model.metadata.get("name") or repr(model),
         **({"fingerprint": fingerprint} if fingerprint else {}),
         **({"engine": model.engine, "precision": model.precision} if model.engine else {}),
         "scale": str(model.scale),
