@@ -18,7 +18,11 @@ import numpy as np
 
 import msrgan
 from msrgan import io, zoo
-from msrgan.models import card
+from msrgan.degradation import make
+from msrgan.evaluation.cases import enlarge
+from msrgan.evaluation.strips import LABELS, stack, strip
+from msrgan.metrics import psnr
+from msrgan.models import card, network
 from vgg_micro.features import LAST_ACTIVATIONS
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "models"
@@ -56,14 +60,14 @@ def pack_upscaler(
         folder,
         scale=metadata["scale"],
         channels=metadata["channels"],
-        parameters=_parameters(target),
+        parameters=network.read(target).count_params(),
         degradation=metadata["degradation"],
         steps=metadata["steps"],
         sources=_learnt_from(recipe, sources, folder / "data" / "train", folder / "data" / "val"),
         scores=scores,
         fingerprint=metadata["fingerprint"],
     )
-    _draw(name, recipe, folder, scores)
+    _draw(name, recipe, folder)
 
 
 def pack_vgg(name: str, recipe: dict[str, Any], folder: Path) -> None:
@@ -73,8 +77,8 @@ def pack_vgg(name: str, recipe: dict[str, Any], folder: Path) -> None:
     """
     target = _empty(zoo.folder(name))
     classifier = keras.saving.load_model(folder / "run" / "vgg.keras", compile=False)
-    network = keras.Model(classifier.input, classifier.get_layer(LAST_ACTIVATIONS[-1]).output, name=classifier.name)
-    network.save(target / "vgg.keras")
+    trunk = keras.Model(classifier.input, classifier.get_layer(LAST_ACTIVATIONS[-1]).output, name=classifier.name)
+    trunk.save(target / "vgg.keras")
     shutil.copy(folder / "run" / "confusion.png", PICTURES / f"{name}.png")
     with open(folder / "run" / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -84,8 +88,8 @@ def pack_vgg(name: str, recipe: dict[str, Any], folder: Path) -> None:
         name,
         recipe,
         folder,
-        channels=network.input_shape[-1],
-        parameters=network.count_params(),
+        channels=trunk.input_shape[-1],
+        parameters=trunk.count_params(),
         steps=int(rows[-1]["step"]),
         sources=recipe["sources"],
         accuracy=f"Accuracy on held-out images: {float(best['val_accuracy']):.3f}, of 13 classes.",
@@ -130,12 +134,6 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def _parameters(target: Path) -> int:
-    from msrgan.models import network
-
-    return network.read(target).count_params()
-
-
 def _learnt_from(recipe, sources, train, validate) -> list[dict[str, Any]]:
     """Count the images of each source; large ones lie there in parts."""
     told = [
@@ -155,24 +153,16 @@ def _learnt_from(recipe, sources, train, validate) -> list[dict[str, Any]]:
     return told + ([simulated] if drawn else [])
 
 
-def _draw(name: str, recipe: dict[str, Any], folder: Path, scores: list[dict[str, Any]]) -> None:
-    """Draw the pictures that `recipe["drawn"]` names: held-out images of a source, by their ids."""
-    from msrgan import datasets
-    from msrgan.degradation import make
-    from msrgan.evaluation.cases import enlarge
-    from msrgan.evaluation.strips import LABELS, stack, strip
-    from msrgan.metrics import psnr
-
+def _draw(name: str, recipe: dict[str, Any], folder: Path) -> None:
+    """Draw the held-out images that `recipe["drawn"]` names, in that order."""
     model, strips, captions = msrgan.load(name), [], []
-    for source, wanted in recipe["drawn"].items():
-        for example in datasets.load(str(folder / "data" / "test" / source), "all").as_numpy_iterator():
-            image = example["id"].decode()
-            if not image.startswith(tuple(f"{source}_{start}" for start in wanted)):
-                continue
-            case = enlarge(example | {"id": image}, model, make(recipe["scored_by"][0]))
-            methods = ("nearest", "bicubic", "model")
-            decibels = [f" {psnr(case.hr, case.enlarged[m], data_range=1):.2f} dB" for m in methods]
-            labels = [label + text for label, text in zip(LABELS, ["", *decibels[1:], ""], strict=True)]
-            strips.append(strip(*(case.enlarged[m] for m in methods), case.hr, labels=labels))
-            captions.append(image[:60])
+    for start in recipe["drawn"]:
+        (file,) = (folder / "data" / "test").glob(f"*/{start}*")
+        example = {"id": file.stem, "image": io.read_pixels(file)}
+        case = enlarge(example, model, make(recipe["scored_by"][0]))
+        methods = ("nearest", "bicubic", "model")
+        decibels = [f" {psnr(case.hr, case.enlarged[m], data_range=1):.2f} dB" for m in methods]
+        labels = [label + text for label, text in zip(LABELS, ["", *decibels[1:], ""], strict=True)]
+        strips.append(strip(*(case.enlarged[m] for m in methods), case.hr, labels=labels))
+        captions.append(file.stem[:60])
     io.write_pixels(PICTURES / f"{name}.png", np.asarray(stack(strips, captions)))

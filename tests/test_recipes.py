@@ -114,7 +114,7 @@ def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
         assert score["psnr"]["lanczos"] == summary["psnr"]["lanczos"]["mean"]
         assert 0.001 < score["brightness"] < 0.2
     recipe = {"purpose": "spots", "network": "SPAN", "train": ["spots"], "limits": ["all"], "scored_by": ["area"]}
-    recipe |= {"drawn": {"spots": [""], "others": ["b"]}, "pixel_size_um": [1.0, 2.0]}
+    recipe |= {"drawn": ["others_a"], "pixel_size_um": [1.0, 2.0]}
     pack.pack_upscaler("spots", recipe, sources, tmp_path, scored)
     told = json.loads((tmp_path / "zoo" / "spots" / "card.json").read_text())
     assert [(s["title"], s["train"], s["validate"]) for s in told["sources"]] == [("Spots", 4, 0)]

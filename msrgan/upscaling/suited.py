@@ -14,7 +14,7 @@ from msrgan.zoo import card
 BRIGHT = 0.55
 # How far a pixel may be from those that the model learnt from.
 FAR = 2.0
-_LINES = 16
+_ROWS = 16
 
 
 class Suited:
@@ -47,7 +47,7 @@ class Suited:
 
 
 def suited(image: Image, scale: int = 4) -> str:
-    """Return the name of the model that ships for an image.
+    """Return the name of the model that ships for an image; RGB with three equal samples counts as grey.
 
     Args:
         image: whatever its size; some of its rows are read where it is RGB.
@@ -56,10 +56,11 @@ def suited(image: Image, scale: int = 4) -> str:
     Raises:
         ValueError: none suits it.
     """
-    if image.is_rgb:
+    rows = some_rows(image) if image.is_rgb else None
+    if rows is not None and (rows != rows[:, :1]).any():
         if scale != 4:
             raise ValueError(f"no model that ships enlarges RGB images {scale} times. Name another by `model`")
-        if is_dark(image):
+        if is_dark(rows):
             raise ValueError(
                 "this RGB image is dark where nothing is: it looks like fluorescence in false colours, not like "
                 "stained tissue. Choose tissue by `model`, or enlarge its channels as they were acquired"
@@ -71,15 +72,16 @@ def suited(image: Image, scale: int = 4) -> str:
     return names[scale]
 
 
-def is_dark(image: Image) -> bool:
-    """Tell whether an RGB image has a dark background: what is seen in some rows of its first plane."""
-    height = image.sizes["Y"]
-    index = image.indices()[0]
-    tops = np.unique(np.linspace(0, height - 1, _LINES).astype(int))
-    rows = np.concatenate([image.read(index, slice(top, top + 1))[0] for top in tops])
-    intensity = rows.astype(np.float64).mean(axis=-1)
-    brightest = np.percentile(intensity, 99)
-    return bool(np.median(intensity) < BRIGHT * brightest)
+def some_rows(image: Image) -> np.ndarray:
+    """Return the pixels (n, 3) of some rows of the first plane of an RGB image, whatever its height."""
+    tops = np.unique(np.linspace(0, image.sizes["Y"] - 1, _ROWS).astype(int))
+    return np.concatenate([image.read(image.indices()[0], slice(top, top + 1))[0] for top in tops])
+
+
+def is_dark(rgb: np.ndarray) -> bool:
+    """Tell whether pixels (n, 3) of an image are those of a dark background with something bright on it."""
+    intensity = rgb.mean(axis=-1, dtype=np.float64)
+    return bool(np.median(intensity) < BRIGHT * np.percentile(intensity, 99))
 
 
 def warn_of_size(image: Image, model: Upscaler) -> None:
