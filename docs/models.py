@@ -42,7 +42,7 @@ interval over the images where there are enough of them.
 
 def page() -> str:
     """Return the page."""
-    cards = [_below(text.card(zoo.card(name)), f"![{name}](models/{name}.png)") for name in zoo.NAMES]
+    cards = [_below(text.page(zoo.card(name)), f"![{name}](models/{name}.png)") for name in zoo.NAMES]
     return "\n".join([HEAD, *cards])
 
 

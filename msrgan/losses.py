@@ -2,8 +2,9 @@
 
     l = alpha * pixel + beta * content + gamma * adversarial
 
-Every term is a mean over batch and elements. The thesis code sums instead (`tf.nn.l2_loss`, half a sum of
-squares), with alpha = .4 and beta = .8: its numbers are not comparable with the weights used here.
+Every term is a mean over batch and elements, `negative_psnr` one over the batch. The thesis code sums instead
+(`tf.nn.l2_loss`, half a sum of squares), with alpha = .4 and beta = .8: its numbers are not comparable with the weights
+used here.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,6 @@ Which file goes where follows from its name alone, so that it is the same on eve
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ def lay_out(
     Raises:
         FileNotFoundError: a source that is learnt from has no files. One that is kept out may lack.
     """
-    shutil.rmtree(out, ignore_errors=True)
     counts = {}
     for name in [*train, *kept_out]:
         source, counts[name] = sources[name], {"train": 0, "val": 0, "test": 0}

@@ -3,7 +3,7 @@
     python recipes/make.py fluorescence --sources RAW
 
 Started again, it goes on where it was. RAW holds the folders that recipes.toml names, one a public image set. Each
-takes two hours of one processor core or less.
+takes two hours of two processor cores or less.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from scores import score  # noqa: E402
 
 import train_srgan  # noqa: E402
 import train_vgg  # noqa: E402
+from msrgan.io.atomic import atomic_folder  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = tomllib.loads((Path(__file__).parent / "recipes.toml").read_text())
@@ -57,8 +58,9 @@ def main() -> None:
 def _laid_out(recipe, data, raw):
     if data.is_dir():
         return
-    counts = lay_out(RECIPES["sources"], recipe["train"], recipe["kept_out"], raw, data)
-    simulated(data / "train", recipe.get("simulated", 0))
+    with atomic_folder(data) as whole:
+        counts = lay_out(RECIPES["sources"], recipe["train"], recipe["kept_out"], raw, whole)
+        simulated(whole / "train", recipe.get("simulated", 0))
     for name, parts in counts.items():
         print(f"{name}: {parts['train']} to train on, {parts['val']} to validate on, {parts['test']} held out")
 

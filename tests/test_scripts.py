@@ -161,7 +161,7 @@ def test_a_generator_starts_from_another_run(grey, tmp_path, capfd, untraced):
     assert train_srgan.main(again) == 0  # the checkpoints are enough to go on
     capfd.readouterr()
     start[1] = str(tmp_path / "nowhere")
-    assert_refused(train_srgan.main, [*common, *start], tmp_path / "third", capfd, "no such generator")
+    assert_refused(train_srgan.main, [*common, *start], tmp_path / "third", capfd, "there is no exported model")
     (tmp_path / "damaged.keras").write_bytes(b"PK")
     start[1] = str(tmp_path / "damaged.keras")
     assert_refused(train_srgan.main, [*common, *start], tmp_path / "third", capfd, "cannot be read as a generator")

@@ -146,7 +146,8 @@ def _load(path):
     if not file.is_file():
         raise FileNotFoundError(
             f"A run of stage 1 holds vgg.keras, a trained mini-VGG19. Received: {path}, {contents(path)}. "
-            "Train one first by train_vgg.py, name another run or file, or train without a content loss."
+            "Train one first by train_vgg.py, name another run or file (`vgg` builtin is one that ships), or train "
+            "without a content loss."
         )
     try:
         return keras.saving.load_model(file, compile=False)

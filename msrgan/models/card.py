@@ -96,6 +96,12 @@ def _is_percentiles(value):
     return all(map(math.isfinite, value)) and 0 <= value[0] < value[1] <= 100
 
 
+def _is_pixel_sizes(value):
+    if not (isinstance(value, list) and len(value) == 2 and all(type(size) in (int, float) for size in value)):
+        return False
+    return 0 < value[0] <= value[1] < math.inf
+
+
 def _is_degradation(value):
     if value == ACQUIRED:
         return True
@@ -126,4 +132,5 @@ _OPTIONAL: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "fingerprint": ("64 hexadecimal digits", _is_fingerprint),
     "version": ("a text", lambda value: isinstance(value, str)),
     "interrupted": ("true or false", lambda value: isinstance(value, bool)),
+    "pixel_size_um": ("two numbers [low, high], 0 < low <= high", _is_pixel_sizes),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tensorflow.core.protobuf.fingerprint_pb2 import FingerprintDef
 from msrgan import zoo
 from msrgan.io.atomic import atomic_folder
 from msrgan.io.listing import contents
-from msrgan.messages import few, warn
+from msrgan.messages import few, warn, warn_once
 from msrgan.models import card, engines, safety
 from msrgan.models import network as network_file
 from msrgan.models.engines import choice
@@ -131,10 +132,46 @@ def load(
         if (engine, precision) != ("tensorflow", "float32"):
             raise ValueError(f"`engine` and `precision` are for trained models. Received: {engine} for {path}")
         return interpolation(str(path), 4 if scale is None else scale)
-    path = locate(path)
-    metadata = card.read(path)
+    path = locate(path, also=KERNELS)
+    metadata = read_card(path, trust=trust)
     if scale not in (None, metadata["scale"]):
         raise ValueError(f"{path} enlarges {metadata['scale']} times. Received: scale={scale}")
+    reference = engines.make("tensorflow", path, metadata)
+    probe(Upscaler(reference, metadata), path)
+    return Upscaler(choice.choose(engine, reference, path, metadata, precision), metadata)
+
+
+def locate(path: str | os.PathLike, *, also: Iterable[str] = ()) -> Path:
+    """Return the folder of the SavedModel that a name of a model that ships, a run folder or a folder stands for.
+
+    Args:
+        path: a text that names a model that ships means that one, even where there is a folder of that name.
+        also: what else the caller takes, for the message.
+
+    Raises:
+        FileNotFoundError: there is no exported model.
+    """
+    if zoo.is_name(path):
+        if any((Path(path) / file).exists() for file in ("model", "saved_model.pb", "generator.keras")):
+            warn_once(f"{path} is taken for the model that ships. ./{path} names the folder")
+        path = zoo.folder(path)
+    path = Path(path)
+    path = path / "model" if (path / "model").is_dir() else path
+    if not (path / "saved_model.pb").is_file():
+        raise FileNotFoundError(
+            f"{path}: there is no exported model. Received: {contents(path)}. Name the folder of a finished run of "
+            f"train_srgan.py, or {', '.join([*zoo.UPSCALERS, *also])}"
+        )
+    return path
+
+
+def read_card(path: Path, *, trust: bool = False) -> dict[str, Any]:
+    """Read the card in the folder of a model, and check its operations and its fingerprint.
+
+    Raises:
+        ValueError: the model is damaged, not the one that was exported, or has operations that are not trusted.
+    """
+    metadata = card.read(path)
     if not trust:
         safety.check(path)
     _check_fingerprint(path)
@@ -144,25 +181,7 @@ def load(
             f"{path} is a damaged model (its files are not those of the fingerprint in {card.METADATA}). "
             "Export it again, or copy its whole folder"
         )
-    reference = engines.make("tensorflow", path, metadata)
-    probe(Upscaler(reference, metadata), path)
-    return Upscaler(choice.choose(engine, reference, path, metadata, precision), metadata)
-
-
-def locate(path: str | os.PathLike) -> Path:
-    """Return the folder of the SavedModel that a name of a model that ships, a run folder or a folder stands for.
-
-    Raises:
-        FileNotFoundError: there is no exported model.
-    """
-    path = zoo.folder(path) if zoo.is_name(path) else Path(path)
-    path = path / "model" if (path / "model").is_dir() else path
-    if not (path / "saved_model.pb").is_file():
-        raise FileNotFoundError(
-            f"{path}: there is no exported model. Received: {contents(path)}. Name the folder of a finished run of "
-            f"train_srgan.py, a model that ships ({', '.join(zoo.UPSCALERS)}), or {', '.join(KERNELS)}"
-        )
-    return path
+    return metadata
 
 
 def _check_fingerprint(path):

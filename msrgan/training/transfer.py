@@ -9,8 +9,8 @@ import numpy as np
 
 from msrgan import zoo
 from msrgan.io.atomic import atomic
-from msrgan.models import network
-from msrgan.models.savedmodel import locate
+from msrgan.models import network as exported
+from msrgan.models import savedmodel
 from msrgan.networks import fold_batch_norm, unfold
 from msrgan.networks.phases import Bicubic
 
@@ -42,19 +42,31 @@ def start_from(run: str | os.PathLike, *generators: keras.Model) -> None:
         FileNotFoundError: there is none of these.
         ValueError: it cannot be read, or its weights have other shapes.
     """
-    path = Path(run)
-    file = path / "generator.keras" if path.is_dir() else path
-    if file.is_file() and not zoo.is_name(run):
-        saved, alike, fill = _loaded(file), generators[0], _copy
+    first, *others = generators
+    if file := _file_of(run):
+        saved = _loaded(file)
+        _check(saved, first, run)
+        first.set_weights(saved.get_weights())
     else:
-        saved, alike, fill = network.read(locate(run)), fold_batch_norm(generators[0], dtype="float32"), unfold
-    _check(saved, alike, run)
-    for generator in generators:
-        fill(generator, saved)
+        try:
+            folder = savedmodel.locate(run)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"`init` names a generator. {error}") from None
+        savedmodel.read_card(folder)
+        saved = exported.read(folder)
+        _check(saved, fold_batch_norm(first, dtype="float32"), run)
+        unfold(first, saved)
+    for generator in others:
+        generator.set_weights(first.get_weights())
 
 
-def _copy(generator, saved):
-    generator.set_weights(saved.get_weights())
+def _file_of(run):
+    """Return the generator.keras that a run folder, its model, or the file itself stands for; None if there is none."""
+    if zoo.is_name(run):
+        return None
+    path = Path(run)
+    files = (path, path / "generator.keras", path.parent / "generator.keras" if path.name == "model" else path)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _loaded(file):
@@ -70,11 +82,11 @@ def _check(saved, generator, run):
     if differing:
         raise ValueError(
             f"{run} is another network, with {differing[0]}. Use its `variant`, `scale`, `filters`, `blocks`, "
-            "`upsample` and `image_skip`, and images of its channels."
+            "`upsample` and `image_skip`, a `degradation` of its grid, and images of its channels."
         )
 
 
 def _outline(network):
     """List what two networks must share: the weights, and enlargements, which have none."""
-    enlargements = [f"{x.name} x{x.scale}" for x in network.layers if isinstance(x, Bicubic)]
+    enlargements = [f"{x.name} x{x.scale}, {x.grid}" for x in network.layers if isinstance(x, Bicubic)]
     return enlargements + [f"{weight.name} {tuple(weight.shape)}" for weight in network.weights]

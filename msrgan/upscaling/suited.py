@@ -5,16 +5,23 @@ from collections.abc import Callable
 import numpy as np
 
 from msrgan.io.image import Image
-from msrgan.messages import say, warn
+from msrgan.messages import say, warn_once
 from msrgan.models import Upscaler, load
 from msrgan.zoo import card
 
-# The median intensity of an RGB image over its 99th percentile. 391 images of slides and smears had .64 or more, 62 of
-# fluorescence in false colours .45 or less, most of them 0.
-BRIGHT = 0.55
-# How far a pixel may be from those that the model learnt from.
+# Of some rows of an RGB image, the median intensity over the largest. 391 images of slides and smears had .59 or more,
+# 21 of fluorescence in false colours .35 or less, most of them 0.
+BRIGHT = 0.47
+# What the median is at least in bright field, of 255: 138 or more in those slides. A dim image has a background, too.
+BRIGHT_UINT8 = 64
+# How many times smaller or larger than those of the training a pixel may be.
 FAR = 2.0
+SCALES = {4: "fluorescence", 2: "fluorescence-x2"}
 _ROWS = 16
+
+
+class UnusableModelError(Exception):
+    """A model that ships cannot be used as it is asked to be: no other image would fare better."""
 
 
 class Suited:
@@ -23,10 +30,19 @@ class Suited:
     Args:
         scale: enlargement wanted, 4 unless given.
         load: name -> model.
+
+    Raises:
+        ValueError: no model that ships has this scale.
     """
 
     def __init__(self, scale: int | None = None, load: Callable[[str], Upscaler] = load):
-        self._scale, self._load = scale or 4, load
+        self._scale = 4 if scale is None else scale
+        if self._scale not in SCALES:
+            raise ValueError(
+                f"models that ship enlarge {' or '.join(map(str, SCALES))} times. Received: `scale` {scale}. Name "
+                "another by `model`, such as bicubic"
+            )
+        self._load = load
         self._models: dict[str, Upscaler] = {}
 
     def __call__(self, image: Image) -> Upscaler:
@@ -34,14 +50,18 @@ class Suited:
 
         Raises:
             ValueError: no model that ships suits it.
+            UnusableModelError: the model that does cannot be loaded, or not be used as it is asked to be.
         """
         name = suited(image, self._scale)
         if name not in self._models:
-            self._models[name] = self._load(name)
+            try:
+                self._models[name] = self._load(name)
+            except (ValueError, OSError) as error:
+                raise UnusableModelError(str(error)) from error
+            why = "the image is RGB" if name == "tissue" else "the image is not RGB"
             say(
-                f"model {name}, chosen by the kind of image ({card(name)['purpose']}). It learnt from other images "
-                f"than yours: the result is a guess. `msrgan models` lists others; `train_srgan.py --init {name}` "
-                "trains one on yours"
+                f"model {name}, since {why} (for {card(name)['purpose']}). It learnt from other images than yours: the "
+                "result is a guess. `msrgan models` lists others, docs/models.md says how to train one on yours"
             )
         return self._models[name]
 
@@ -50,46 +70,67 @@ def suited(image: Image, scale: int = 4) -> str:
     """Return the name of the model that ships for an image; RGB with three equal samples counts as grey.
 
     Args:
-        image: whatever its size; some of its rows are read where it is RGB.
-        scale: enlargement.
+        image: whatever its size; some of its rows are read, and all where these are grey though it is RGB.
+        scale: enlargement, of `SCALES`.
 
     Raises:
         ValueError: none suits it.
     """
-    rows = some_rows(image) if image.is_rgb else None
-    if rows is not None and (rows != rows[:, :1]).any():
-        if scale != 4:
-            raise ValueError(f"no model that ships enlarges RGB images {scale} times. Name another by `model`")
-        if is_dark(rows):
-            raise ValueError(
-                "this RGB image is dark where nothing is: it looks like fluorescence in false colours, not like "
-                "stained tissue. Choose tissue by `model`, or enlarge its channels as they were acquired"
-            )
-        return "tissue"
-    names = {4: "fluorescence", 2: "fluorescence-x2"}
-    if scale not in names:
-        raise ValueError(f"no model that ships enlarges {scale} times, but 4 and 2. Name another by `model`")
-    return names[scale]
+    if is_red_green_blue(image) and not is_dark(some_rows(image)):
+        raise ValueError(
+            "the channels of this image are the red, green and blue of a bright image: it looks like a stained slide. "
+            "Choose by `model`: tissue for a slide, else fluorescence"
+        )
+    if not image.is_rgb or is_grey(image):
+        return SCALES[scale]
+    if is_dark(some_rows(image)):
+        raise ValueError(
+            "this RGB image has a dark background: it looks like fluorescence in false colours. Choose by `model`: "
+            "fluorescence, which enlarges each colour for itself, or tissue if it is a slide"
+        )
+    if scale != 4:
+        raise ValueError("no model that ships enlarges slides other than 4 times. Name another by `model`")
+    return "tissue"
+
+
+def is_red_green_blue(image: Image) -> bool:
+    """Tell whether an image has the samples of RGB as channels, uint8, as OME-Zarr keeps them."""
+    colours = [channel.colour for channel in image.channels]
+    return image.dtype == np.uint8 and colours == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+
+
+def is_grey(image: Image) -> bool:
+    """Tell whether the three samples of an RGB image are equal everywhere."""
+    first = some_rows(image)
+    grey = (first == first[:, :1]).all()
+    return bool(grey) and all((band.pixels == band.pixels[..., :1]).all() for band in image.bands())
 
 
 def some_rows(image: Image) -> np.ndarray:
-    """Return the pixels (n, 3) of some rows of the first plane of an RGB image, whatever its height."""
+    """Return the pixels (n, 3) of some rows in the middle of a stack of RGB images, or of three channels."""
+    indices = image.indices()
+    index = indices[len(indices) // 2]
+    planes = [index]
+    if not image.is_rgb:
+        place = image.stack.index("C")
+        planes = [(*index[:place], c, *index[place + 1 :]) for c in range(3)]
     tops = np.unique(np.linspace(0, image.sizes["Y"] - 1, _ROWS).astype(int))
-    return np.concatenate([image.read(image.indices()[0], slice(top, top + 1))[0] for top in tops])
+    rows = [[image.read(plane, slice(top, top + 1))[0] for plane in planes] for top in tops]
+    return np.concatenate([row[0] if image.is_rgb else np.stack(row, axis=-1) for row in rows])
 
 
 def is_dark(rgb: np.ndarray) -> bool:
-    """Tell whether pixels (n, 3) of an image are those of a dark background with something bright on it."""
+    """Tell whether pixels (n, 3) are those of a dark background, or of a dim image."""
     intensity = rgb.mean(axis=-1, dtype=np.float64)
-    return bool(np.median(intensity) < BRIGHT * np.percentile(intensity, 99))
+    middle = np.median(intensity)
+    return bool(middle < BRIGHT * intensity.max() or (rgb.dtype == np.uint8 and middle < BRIGHT_UINT8))
 
 
 def warn_of_size(image: Image, model: Upscaler) -> None:
-    """Warn where the pixels of an image are far smaller or larger than those that a model that ships learnt from."""
-    sizes = model.metadata.get("pixel_size_um")
-    size = image.pixel_size.x
+    """Warn, once, where the pixels of an image are far smaller or larger than those that a model learnt from."""
+    sizes, size = model.metadata.get("pixel_size_um"), image.pixel_size.x
     if sizes and size and not sizes[0] / FAR <= size <= sizes[1] * FAR:
-        warn(
-            f"{image.source}: its pixels of {size:.3g} µm are far from those of the training, {sizes[0]:g} to "
-            f"{sizes[1]:g} µm: expect little"
+        warn_once(
+            f"pixels of {size:.3g} µm are far from those that the model learnt from, {sizes[0]:g} to {sizes[1]:g} µm: "
+            "expect little"
         )

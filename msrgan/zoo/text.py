@@ -12,7 +12,7 @@ def line(card: Card) -> str:
     return f"{size}{_channels(card['channels'])}: {card['purpose']}"
 
 
-def card(card: Card) -> str:
+def page(card: Card) -> str:
     """Tell all about a model.
 
     Args:

@@ -60,9 +60,9 @@ def test_without_a_model_each_file_gets_the_one_for_its_kind(tmp_path, capfd):
     cv2.imwrite(str(folder / "d.png"), cv2.merge([cv2.imread(str(NUCLEI), 0)] * 2 + [np.zeros((192, 192), np.uint8)]))
     assert cli.main(["upscale", str(folder), "-o", str(out)]) == 1
     said = capfd.readouterr()
-    assert said.out.count("model fluorescence, chosen by the kind of image") == 1
-    assert said.out.count("model tissue, chosen by the kind of image") == 1
-    assert "d.png: this RGB image is dark" in said.err and "Choose tissue by --model" in said.err
+    assert said.out.count("model fluorescence, since the image is not RGB") == 1
+    assert said.out.count("model tissue, since the image is RGB") == 1
+    assert "d.png: this RGB image has a dark background" in said.err and "Choose by --model: fluorescence" in said.err
     for name, file in (("fluorescence", "a.png"), ("tissue", "b.png"), ("fluorescence", "c.tif")):
         expected = msrgan.upscale(name, io.read_pixels(folder / file))
         np.testing.assert_array_equal(io.read_pixels(out / file), expected)
@@ -79,7 +79,7 @@ def test_scale_2_without_a_model(tmp_path, capfd):
 
 def test_a_model_by_its_name(tmp_path, capfd):
     assert cli.main(["upscale", str(NUCLEI), "-o", str(tmp_path / "a.png"), "--model", "fluorescence-noisy"]) == 0
-    assert "chosen" not in capfd.readouterr().out
+    assert "guess" not in capfd.readouterr().out
     np.testing.assert_array_equal(
         io.read_pixels(tmp_path / "a.png"), msrgan.upscale("fluorescence-noisy", io.read_pixels(NUCLEI))
     )

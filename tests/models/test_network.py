@@ -52,22 +52,34 @@ def test_it_is_a_description_and_no_code(folder):
 def test_a_model_of_an_earlier_version_has_none(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "old")
     (tmp_path / "old" / "network.json").unlink()
-    with pytest.raises(FileNotFoundError, match="old: there is no network.json. Export the model again"):
+    with pytest.raises(FileNotFoundError, match="old: there is no network.json. Export the model again, or name its"):
         network.read(tmp_path / "old")
 
 
-@pytest.mark.parametrize("damage", ["no network", "{}", "code", "shape"])
-def test_what_is_no_network_is_refused(folder, tmp_path, damage):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("no network", "cannot be read as a network .JSONDecodeError"),
+        ("{}", "cannot be read as a network .KeyError"),
+        ("Lambda", "has layers that exports of this library have not: Lambda"),
+        ("TorchModuleWrapper", "has layers that exports of this library have not: TorchModuleWrapper"),
+        ("filters", "is another network than the SavedModel beside it"),
+        ("fewer", "is another network than the SavedModel beside it"),
+    ],
+)
+def test_what_is_not_its_network_is_refused(folder, tmp_path, damage, message):
     shutil.copytree(folder, tmp_path / "bad")
     file = tmp_path / "bad" / "network.json"
     layers = json.loads(file.read_text())
-    if damage == "code":  # Keras' safe mode refuses it
-        layers["config"]["layers"][1] |= {"class_name": "Lambda", "module": "keras.layers"}
-    elif damage == "shape":
-        (stem,) = (layer for layer in layers["config"]["layers"] if layer["config"]["name"] == "stem_conv")
-        stem["config"]["filters"] = 5
+    by_name = {layer["config"]["name"]: layer for layer in layers["config"]["layers"]}
+    if damage == "filters":
+        by_name["output_conv"]["config"]["kernel_size"] = [1, 1]
+    elif damage == "fewer":
+        by_name["output_conv"]["config"]["use_bias"] = False
+    else:
+        by_name["stem_conv"]["class_name"] = damage
     file.write_text(damage if damage in ("no network", "{}") else json.dumps(layers))
-    with pytest.raises(ValueError, match="network.json cannot be read as a network"):
+    with pytest.raises(ValueError, match=f"network.json {message}"):
         network.read(tmp_path / "bad")
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import msrgan
-from msrgan import zoo
-from msrgan.io.image import Image, PixelSize
-from msrgan.upscaling.suited import Suited, is_dark, some_rows, suited, warn_of_size
+from msrgan.io.image import Channel, Image, PixelSize
+from msrgan.upscaling.suited import Suited, UnusableModelError, is_dark, some_rows, suited, warn_of_size
 
 
 def rgb(background, *, spots=0.1, dtype=np.uint8):
@@ -39,20 +38,48 @@ def test_rgb_on_a_bright_ground_is_tissue(dtype):
 @pytest.mark.parametrize("background", [0.05, 0.9])
 def test_rgb_of_equal_samples_is_grey(background):
     """As of many programs that save what a grey camera saw."""
-    image = rgb(background)
-    pixels = np.repeat(image.pixels[..., :1], 3, axis=-1)
+    pixels = np.repeat(rgb(background).pixels[..., :1], 3, axis=-1)
     assert suited(Image(pixels, "YXS")) == "fluorescence"
     assert suited(Image(pixels, "YXS"), 2) == "fluorescence-x2"
-    pixels[34, 7, 1] ^= 1  # is not looked at
-    assert suited(Image(pixels, "YXS")) == "fluorescence"
-    pixels[0, 7, 1] ^= 1
-    assert background < 0.5 or suited(Image(pixels, "YXS")) == "tissue"
+
+
+def test_a_slide_that_is_white_in_the_rows_that_are_looked_at_first_is_tissue():
+    pixels = np.full((400, 30, 3), 255, np.uint8)
+    pixels[3:6] = (180, 90, 160)
+    assert (some_rows(Image(pixels, "YXS")) == 255).all()
+    assert suited(Image(pixels, "YXS")) == "tissue"
+
+
+def test_a_stack_is_judged_by_its_middle():
+    pixels = np.zeros((3, 64, 50, 3), np.uint8)
+    pixels[1:] = rgb(0.9).pixels
+    assert suited(Image(pixels, "ZYXS")) == "tissue"
 
 
 @pytest.mark.parametrize("background", [0.0, 0.1, 0.3])
 def test_rgb_on_a_dark_ground_is_no_tissue(background):
-    with pytest.raises(ValueError, match="looks like fluorescence in false colours.*Choose tissue by `model`"):
+    with pytest.raises(ValueError, match="has a dark background.*fluorescence, which enlarges each colour"):
         suited(rgb(background))
+
+
+def test_a_dim_image_with_the_offset_of_a_camera_is_no_tissue():
+    pixels = np.random.default_rng(0).normal(12, 1.5, (256, 256, 3)).astype(np.uint8)
+    pixels[100:110, 80:90, 1] = 250  # is not in the rows that are looked at
+    with pytest.raises(ValueError, match="has a dark background"):
+        suited(Image(pixels, "YXS"))
+
+
+@pytest.mark.parametrize(("background", "is_slide"), [(0.9, True), (0.05, False)])
+def test_a_slide_whose_colours_are_channels_is_not_taken_for_fluorescence(background, is_slide):
+    colours = tuple(Channel(colour=colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
+    pixels = rgb(background).pixels.transpose(2, 0, 1)
+    image = Image(pixels, "CYX", channels=colours)
+    if is_slide:
+        with pytest.raises(ValueError, match="looks like a stained slide. Choose by `model`: tissue"):
+            suited(image)
+        assert suited(Image(pixels, "CYX")) == "fluorescence"  # nothing tells
+    else:
+        assert suited(image) == "fluorescence"
 
 
 def test_real_slides_are_bright_and_real_cells_dark(real_data):
@@ -67,10 +94,15 @@ def test_real_slides_are_bright_and_real_cells_dark(real_data):
                 assert not image.is_rgb or is_dark(some_rows(image)) == dark, path
 
 
-@pytest.mark.parametrize(("image", "scale"), [(grey(), 3), (grey(), 8), (rgb(0.9), 2)])
-def test_an_enlargement_that_no_model_makes_is_refused(image, scale):
-    with pytest.raises(ValueError, match=f"{scale} times.*Name another by `model`"):
-        suited(image, scale)
+@pytest.mark.parametrize("scale", [3, 8])
+def test_an_enlargement_that_no_model_makes_is_refused_at_once(scale):
+    with pytest.raises(ValueError, match=f"enlarge 4 or 2 times. Received: `scale` {scale}"):
+        Suited(scale)
+
+
+def test_slides_are_enlarged_4_times_alone():
+    with pytest.raises(ValueError, match="no model that ships enlarges slides other than 4 times"):
+        suited(rgb(0.9), 2)
 
 
 def test_each_model_is_loaded_and_said_once(said):
@@ -79,10 +111,18 @@ def test_each_model_is_loaded_and_said_once(said):
     assert [choose(image) for image in (grey(), rgb(0.9), grey("ZYX"))] == ["fluorescence", "tissue", "fluorescence"]
     assert loaded == ["fluorescence", "tissue"]
     assert len(said.messages) == 2
-    assert said.messages[0].startswith(
-        f"model fluorescence, chosen by the kind of image ({zoo.card(loaded[0])['purpose']}"
-    )
-    assert "a guess" in said.messages[0] and "train_srgan.py --init fluorescence" in said.messages[0]
+    assert said.messages[0].startswith("model fluorescence, since the image is not RGB (for clean fluorescence images")
+    assert said.messages[1].startswith("model tissue, since the image is RGB (for stained tissue")
+    assert all("a guess" in message and "docs/models.md" in message for message in said.messages)
+
+
+@pytest.mark.parametrize("error", [ValueError("no such engine"), FileNotFoundError("no file")])
+def test_a_model_that_cannot_be_used_is_no_fault_of_the_image(error):
+    def load(name):
+        raise error
+
+    with pytest.raises(UnusableModelError, match=str(error)):
+        Suited(load=load)(grey())
 
 
 @pytest.mark.parametrize(("size", "warns"), [(0.2, False), (1.0, False), (9.0, False), (0.05, True), (20.0, True)])
@@ -91,7 +131,11 @@ def test_pixels_far_from_those_of_the_training_are_warned_of(size, warns, said):
     model.metadata = {**model.metadata, "pixel_size_um": [0.3, 5.0]}
     warn_of_size(grey(pixel_size=PixelSize(size, size)), model)
     assert bool(said.messages) == warns
-    assert not warns or f"its pixels of {size:.3g} µm are far from those of the training, 0.3 to 5 µm" in said.text
+    assert (
+        not warns or f"pixels of {size:.3g} µm are far from those that the model learnt from, 0.3 to 5 µm" in said.text
+    )
+    warn_of_size(grey(pixel_size=PixelSize(size, size)), model)
+    assert len(said.messages) == warns  # once
 
 
 def test_where_sizes_are_unknown_nothing_is_said(said):

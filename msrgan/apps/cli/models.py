@@ -18,10 +18,10 @@ def _models(arguments: argparse.Namespace) -> None:
     from msrgan.zoo import text
 
     if arguments.name:
-        say(text.card(zoo.card(arguments.name)))
+        say(text.page(zoo.card(arguments.name)))
         return
     width = max(map(len, zoo.NAMES))
     for name in zoo.NAMES:
         say(f"{name:{width}}  {text.line(zoo.card(name))}")
     say("")
-    say("msrgan models NAME tells all about one; msrgan upscale --model NAME uses it.")
+    say(f"msrgan models NAME tells all about one; msrgan upscale --model NAME uses it ({zoo.VGG}: --vgg builtin).")

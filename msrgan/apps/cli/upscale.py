@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,12 +98,16 @@ def _upscale(arguments: argparse.Namespace) -> int:
     if arguments.shard:
         plan = plan.shard(*arguments.shard)
     import_tensorflow()
+    from msrgan.upscaling.suited import UnusableModelError
+
     choices = _choices(arguments)
     model = _model(arguments, choices)
-    if arguments.dry_run:
-        return _Run(plan, arguments).upscale(model, choices)
-    with writable_folder(plan.folder or plan.jobs[0].target.parent):
-        return _Run(plan, arguments).upscale(model, choices)
+    folder = nullcontext() if arguments.dry_run else writable_folder(plan.folder or plan.jobs[0].target.parent)
+    try:
+        with folder:
+            return _Run(plan, arguments).upscale(model, choices)
+    except UnusableModelError as error:
+        raise ValueError(str(error)) from error
 
 
 def _model(arguments: argparse.Namespace, choices: Choices) -> Upscaler | Callable[[Image], Upscaler]:

@@ -55,7 +55,7 @@ def convert(
     All take and give the [0, 1]-normalised units of the SavedModel, float32, and agree with it to 1e-4.
 
     Args:
-        path: a run folder, or an exported model; "keras" and "bioimageio" need the generator.keras of a run.
+        path: a run folder, an exported model, or the name of one that ships.
         format: one of `FORMATS`, or "savedmodel".
         target: file to write, with the suffix of its format; of "savedmodel" a folder.
         authors: names of those who made the model; "bioimageio" needs one.

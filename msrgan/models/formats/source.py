@@ -19,7 +19,7 @@ class Source:
     """An exported model, checked.
 
     Args:
-        path: a run folder, or its model, or any exported model.
+        path: a run folder, or its model, any exported model, or the name of one that ships.
         added: what its card says besides.
         image: low-resolution (H, W, C), to show the model at work.
         trust: whether to load operations that `models.export` never writes, and which could harm your files.
