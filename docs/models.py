@@ -27,9 +27,13 @@ model = msrgan.load("fluorescence")
 
 **They learnt from other images than yours.** What they add is a guess that fits those images. A model of your own, even
 one that goes on from these with a few sharp images of your microscope, is better:
-[training.md](training.md#few-images). Which of them suits an image that names no model: RGB on a bright ground gets
-`tissue`, everything else `fluorescence`. RGB on a dark ground looks like fluorescence in false colours; it is refused,
-since no model here was made for it.
+[training.md](training.md#few-images).
+
+Where `--model` is left out, RGB on a bright ground gets `tissue`, what is not RGB `fluorescence` (with `--scale 2`
+`fluorescence-x2`), whatever it shows: phase contrast too. RGB with three equal samples counts as grey. RGB on a dark
+ground looks like fluorescence in false colours; it is refused, and you choose.
+
+A name is a text without a slash: where a folder of yours is called `tissue`, name it `./tissue`.
 
 How they are made: `python recipes/make.py NAME --sources RAW` ([recipes.toml](../recipes/recipes.toml)). What was
 tried: [results.md](results.md#models-that-ship).

@@ -8,6 +8,8 @@ import zipfile
 import pytest
 from conftest import ROOT
 
+from msrgan import zoo
+
 pytestmark = pytest.mark.install
 
 
@@ -45,6 +47,26 @@ def test_a_wheel_holds_every_module_and_what_they_read(wheel):
     assert {"train_vgg.py", "train_srgan.py", "msrgan/py.typed"} <= held
     # The name belongs to another, well-known package.
     assert not any(name.startswith("datasets/") for name in held)
+
+
+def test_a_wheel_holds_the_models_that_ship(wheel):
+    archive = zipfile.ZipFile(wheel)
+    held = {info.filename: info for info in archive.infolist()}
+    files = [
+        path for path in (ROOT / "msrgan" / "zoo").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert len(files) > 6 * len(zoo.UPSCALERS)
+    for path in files:
+        assert archive.read(f"msrgan/{path.relative_to(ROOT / 'msrgan').as_posix()}") == path.read_bytes()
+    assert sum(info.file_size for name, info in held.items() if name.startswith("msrgan/zoo/")) < 15e6
+
+
+def test_an_installed_wheel_enlarges_an_image_without_a_model_of_its_users(installed, tmp_path):
+    program = "import sys; from msrgan.apps.cli import main; sys.exit(main(sys.argv[1:]))"
+    fine = tmp_path / "fine.png"
+    printed = run(installed, sys.executable, "-c", program, "upscale", ROOT / "examples/nuclei.png", "-o", fine)
+    assert "model fluorescence" in printed and fine.stat().st_size > 10_000
+    assert "tissue" in run(installed, sys.executable, "-c", program, "models")
 
 
 def test_an_installed_wheel_is_used(installed):
