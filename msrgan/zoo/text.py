@@ -52,7 +52,7 @@ def _scores(card: Card) -> str:
     if "accuracy" in card:
         return card["accuracy"]
     titles = ("held out", "images", "coarse by", "bicubic dB", "Lanczos dB", "this model dB", "gain dB, 95 %")
-    titles += ("SSIM: bicubic, model", "images better")
+    titles += ("SSIM: bicubic, model", "images better", "brightness kept to")
     return _table(titles, map(_score, card["scores"]))
 
 
@@ -68,6 +68,7 @@ def _score(score: Mapping[str, Any]) -> tuple[str, ...]:
         f"{score['gain']:+.2f}{interval}",
         f"{ssim['bicubic']:.3f}, {ssim['model']:.3f}",
         f"{score['better']:.0%}",
+        f"{score['brightness']:.2%}",
     )
 
 
