@@ -29,9 +29,9 @@ model = msrgan.load("fluorescence")
 one that goes on from these with a few sharp images of your microscope, is better:
 [training.md](training.md#few-images).
 
-Where `--model` is left out, RGB on a bright ground gets `tissue`, what is not RGB `fluorescence` (with `--scale 2`
-`fluorescence-x2`), whatever it shows: phase contrast too. RGB with three equal samples counts as grey. RGB on a dark
-ground looks like fluorescence in false colours; it is refused, and you choose.
+Where `--model` is left out, RGB on a bright ground gets `tissue`, what is not RGB `fluorescence`, whatever it shows:
+phase contrast too. RGB with three equal samples counts as grey. RGB on a dark ground looks like fluorescence in false
+colours; it is refused, and you choose.
 
 A name is a text without a slash: where a folder of yours is called `tissue`, name it `./tissue`.
 

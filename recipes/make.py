@@ -41,18 +41,23 @@ def main() -> None:
     if "train" in recipe:
         _laid_out(recipe, folder / "data", options.sources)
         recipe["arguments"] = ["--data", str(folder / "data"), *recipe["arguments"]]
-    _train(train, [*recipe["arguments"], "--out", str(folder / "run")], folder)
+    run = folder / "run"
+    _train(train, [*recipe["arguments"], "--out", str(run)], folder)
+    if "refined" in recipe:
+        same = ["--data", str(folder / "data"), "--init", str(run), "--out", str(folder / "refined")]
+        run = folder / "refined"
+        _train(train, [*recipe["refined"], *same], folder)
     if options.train_only:
         return
     if train is train_vgg:
-        pack_vgg(options.model, recipe, folder)
+        pack_vgg(options.model, recipe, run)
         return
     scores = [
-        score(folder / "run", source, text, folder / "scores", RECIPES["sources"][source.name])
+        score(run, source, text, folder / "scores", RECIPES["sources"][source.name])
         for source in sorted((folder / "data" / "test").iterdir())
         for text in recipe["scored_by"]
     ]
-    pack_upscaler(options.model, recipe, RECIPES["sources"], folder, scores)
+    pack_upscaler(options.model, recipe, RECIPES["sources"], run, scores)
 
 
 def _laid_out(recipe, data, raw):

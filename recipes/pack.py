@@ -33,7 +33,7 @@ def pack_upscaler(
     name: str,
     recipe: dict[str, Any],
     sources: dict[str, dict[str, Any]],
-    folder: Path,
+    run: Path,
     scores: list[dict[str, Any]],
 ) -> None:
     """Pack a generator.
@@ -42,11 +42,11 @@ def pack_upscaler(
         name: of the model.
         recipe: of recipes.toml.
         sources: of recipes.toml.
-        folder: of the data, the run and the scores.
+        run: of the training; beside it lie the data and the processor time.
         scores: from `scores.score`.
     """
     target = _empty(zoo.folder(name))
-    shutil.copytree(folder / "run" / "model", target, dirs_exist_ok=True)
+    shutil.copytree(run / "model", target, dirs_exist_ok=True)
     shutil.rmtree(target / "assets", ignore_errors=True)
     metadata = json.loads((target / card.METADATA).read_text())
     # Where the images lay on the machine of the training says nothing to others.
@@ -57,37 +57,37 @@ def pack_upscaler(
         target,
         name,
         recipe,
-        folder,
+        run.parent,
         scale=metadata["scale"],
         channels=metadata["channels"],
         parameters=network.read(target).count_params(),
         degradation=metadata["degradation"],
         steps=metadata["steps"],
-        sources=_learnt_from(recipe, sources, folder / "data" / "train", folder / "data" / "val"),
+        sources=_learnt_from(recipe, sources, run.parent / "data" / "train", run.parent / "data" / "val"),
         scores=scores,
         fingerprint=metadata["fingerprint"],
     )
-    _draw(name, recipe, folder)
+    _draw(name, recipe, run.parent)
 
 
-def pack_vgg(name: str, recipe: dict[str, Any], folder: Path) -> None:
+def pack_vgg(name: str, recipe: dict[str, Any], run: Path) -> None:
     """Pack the convolutions of a classifier, which are all that a content loss uses.
 
     Its three dense layers are as large as two times its convolutions. Arguments as of `pack_upscaler`.
     """
     target = _empty(zoo.folder(name))
-    classifier = keras.saving.load_model(folder / "run" / "vgg.keras", compile=False)
+    classifier = keras.saving.load_model(run / "vgg.keras", compile=False)
     trunk = keras.Model(classifier.input, classifier.get_layer(LAST_ACTIVATIONS[-1]).output, name=classifier.name)
     trunk.save(target / "vgg.keras")
-    shutil.copy(folder / "run" / "confusion.png", PICTURES / f"{name}.png")
-    with open(folder / "run" / "history.csv", newline="") as file:
+    shutil.copy(run / "confusion.png", PICTURES / f"{name}.png")
+    with open(run / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     best = min(rows, key=lambda row: float(row["val_loss"]))
     _write(
         target,
         name,
         recipe,
-        folder,
+        run.parent,
         channels=trunk.input_shape[-1],
         parameters=trunk.count_params(),
         steps=int(rows[-1]["step"]),

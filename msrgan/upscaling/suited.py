@@ -16,7 +16,6 @@ BRIGHT = 0.47
 BRIGHT_UINT8 = 64
 # How many times smaller or larger than those of the training a pixel may be.
 FAR = 2.0
-SCALES = {4: "fluorescence", 2: "fluorescence-x2"}
 _ROWS = 16
 
 
@@ -28,7 +27,7 @@ class Suited:
     """Chooses a model for each image, loads it once, and says which.
 
     Args:
-        scale: enlargement wanted, 4 unless given.
+        scale: enlargement wanted.
         load: name -> model.
 
     Raises:
@@ -36,11 +35,9 @@ class Suited:
     """
 
     def __init__(self, scale: int | None = None, load: Callable[[str], Upscaler] = load):
-        self._scale = 4 if scale is None else scale
-        if self._scale not in SCALES:
+        if scale not in (None, 4):
             raise ValueError(
-                f"models that ship enlarge {' or '.join(map(str, SCALES))} times. Received: `scale` {scale}. Name "
-                "another by `model`, such as bicubic"
+                f"models that ship enlarge 4 times. Received: `scale` {scale}. Name another by `model`, such as bicubic"
             )
         self._load = load
         self._models: dict[str, Upscaler] = {}
@@ -52,7 +49,7 @@ class Suited:
             ValueError: no model that ships suits it.
             UnusableModelError: the model that does cannot be loaded, or not be used as it is asked to be.
         """
-        name = suited(image, self._scale)
+        name = suited(image)
         if name not in self._models:
             try:
                 self._models[name] = self._load(name)
@@ -66,12 +63,11 @@ class Suited:
         return self._models[name]
 
 
-def suited(image: Image, scale: int = 4) -> str:
+def suited(image: Image) -> str:
     """Return the name of the model that ships for an image; RGB with three equal samples counts as grey.
 
     Args:
         image: whatever its size; some of its rows are read, and all where these are grey though it is RGB.
-        scale: enlargement, of `SCALES`.
 
     Raises:
         ValueError: none suits it.
@@ -82,14 +78,12 @@ def suited(image: Image, scale: int = 4) -> str:
             "Choose by `model`: tissue for a slide, else fluorescence"
         )
     if not image.is_rgb or is_grey(image):
-        return SCALES[scale]
+        return "fluorescence"
     if is_dark(some_rows(image)):
         raise ValueError(
             "this RGB image has a dark background: it looks like fluorescence in false colours. Choose by `model`: "
             "fluorescence, which enlarges each colour for itself, or tissue if it is a slide"
         )
-    if scale != 4:
-        raise ValueError("no model that ships enlarges slides other than 4 times. Name another by `model`")
     return "tissue"
 
 

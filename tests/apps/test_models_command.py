@@ -71,10 +71,19 @@ def test_without_a_model_each_file_gets_the_one_for_its_kind(tmp_path, capfd):
     assert zoo.card("fluorescence")["fingerprint"] in (out / "c.tif").read_bytes().decode("latin-1")
 
 
-def test_scale_2_without_a_model(tmp_path, capfd):
-    assert cli.main(["upscale", str(NUCLEI), "-o", str(tmp_path / "a.png"), "--scale", "2"]) == 0
-    assert io.read_pixels(tmp_path / "a.png").shape == (384, 384, 1)
-    assert "model fluorescence-x2" in capfd.readouterr().out
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--scale", "2"], "models that ship enlarge 4 times. Received: --scale 2. Name another by --model, such as"),
+        (["--overlap", "1"], "overlap must be "),
+        (["--precision", "bfloat16"], "--precision of the engine tensorflow is one of float32. Received: bfloat16"),
+    ],
+)
+def test_what_no_model_can_do_ends_the_command_in_a_line(option, message, tmp_path, capsys):
+    assert cli.main(["upscale", str(NUCLEI), str(STAINED), "-o", str(tmp_path / "out"), *option]) == 2
+    (line,) = error_lines(capsys)
+    assert message in line
+    assert not (tmp_path / "out" / "nuclei.png").exists()
 
 
 def test_a_model_by_its_name(tmp_path, capfd):
