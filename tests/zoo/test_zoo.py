@@ -20,7 +20,6 @@ MARGINS = {
     "fluorescence": ("nuclei.png", 2.0),
     "fluorescence-noisy": ("nuclei.png", 2.0),
     "tissue": ("stained.png", 1.0),
-    "msrgan": ("nuclei.png", 1.0),
 }
 EXAMPLES = ROOT / "examples"
 
@@ -113,7 +112,7 @@ def test_a_name_is_a_text_and_a_folder_has_a_slash(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_told_with_those_that_ship():
-    with pytest.raises(FileNotFoundError, match="or fluorescence, fluorescence-noisy, tissue, msrgan, nearest"):
+    with pytest.raises(FileNotFoundError, match="or fluorescence, fluorescence-noisy, tissue, nearest"):
         msrgan.load("flourescence")
     with pytest.raises(ValueError, match="Models that ship are fluorescence,.*Received: flourescence"):
         zoo.card("flourescence")
