@@ -1,6 +1,8 @@
 """Lay out the images of some sources as train_srgan.py and msrgan evaluate read them.
 
-    OUT/train/SOURCE_NAME.png    OUT/val/SOURCE_NAME.png    OUT/test/SOURCE/NAME.png
+    OUT/data/train/SOURCE_NAME.png    OUT/data/val/SOURCE_NAME.png    OUT/test/SOURCE/SOURCE_NAME.png
+
+The test images lie apart: a folder is read in the widest type of its files.
 
 Which file goes where follows from its name alone, so that it is the same on every machine.
 """
@@ -43,7 +45,7 @@ def lay_out(
         held_out = source.get("held_out", 0) if name in train else len(files)
         for k, file in enumerate(files):
             part = "test" if k < held_out else "val" if k < held_out + source.get("validate", 0) else "train"
-            folder = out / "test" / name if part == "test" else out / part
+            folder = out / "test" / name if part == "test" else out / "data" / part
             # What is tested on is not cut: each of its images counts once.
             for tile, pixels in tiles(io.read_pixels(file), source.get("tile") if part == "train" else None):
                 io.write_pixels(folder / f"{name}_{file.stem}{tile}.png", pixels)

@@ -39,14 +39,14 @@ def main() -> None:
     recipe, folder = RECIPES["models"][options.model], options.out / options.model
     train = train_vgg if "classes" in recipe else train_srgan
     if "train" in recipe:
-        _laid_out(recipe, folder / "data", options.sources)
-        recipe["arguments"] = ["--data", str(folder / "data"), *recipe["arguments"]]
+        _laid_out(recipe, folder / "images", options.sources)
+        data = ["--data", str(folder / "images" / "data")]
+        recipe["arguments"] = [*data, *recipe["arguments"]]
     run = folder / "run"
     _train(train, [*recipe["arguments"], "--out", str(run)], folder)
     if "refined" in recipe:
-        same = ["--data", str(folder / "data"), "--init", str(run), "--out", str(folder / "refined")]
-        run = folder / "refined"
-        _train(train, [*recipe["refined"], *same], folder)
+        first, run = run, folder / "refined"
+        _train(train, [*data, *recipe["refined"], "--init", str(first), "--out", str(run)], folder)
     if options.train_only:
         return
     if train is train_vgg:
@@ -54,18 +54,18 @@ def main() -> None:
         return
     scores = [
         score(run, source, text, folder / "scores", RECIPES["sources"][source.name])
-        for source in sorted((folder / "data" / "test").iterdir())
+        for source in sorted((folder / "images" / "test").iterdir())
         for text in recipe["scored_by"]
     ]
     pack_upscaler(options.model, recipe, RECIPES["sources"], run, scores)
 
 
-def _laid_out(recipe, data, raw):
-    if data.is_dir():
+def _laid_out(recipe, images, raw):
+    if images.is_dir():
         return
-    with atomic_folder(data) as whole:
+    with atomic_folder(images) as whole:
         counts = lay_out(RECIPES["sources"], recipe["train"], recipe["kept_out"], raw, whole)
-        simulated(whole / "train", recipe.get("simulated", 0))
+        simulated(whole / "data" / "train", recipe.get("simulated", 0))
     for name, parts in counts.items():
         print(f"{name}: {parts['train']} to train on, {parts['val']} to validate on, {parts['test']} held out")
 

@@ -42,7 +42,7 @@ def pack_upscaler(
         name: of the model.
         recipe: of recipes.toml.
         sources: of recipes.toml.
-        run: of the training; beside it lie the data and the processor time.
+        run: of the training; beside it lie its images and the processor time.
         scores: from `scores.score`.
     """
     target = _empty(zoo.folder(name))
@@ -50,7 +50,10 @@ def pack_upscaler(
     shutil.rmtree(target / "assets", ignore_errors=True)
     metadata = json.loads((target / card.METADATA).read_text())
     # Where the images lay on the machine of the training says nothing to others.
+    images = run.parent / "images"
+    hashes = [io.content_hash(io.read_pixels(file)) for file in sorted((images / "data" / "train").iterdir())]
     metadata |= {"name": name, "data": ", ".join(recipe["train"])}
+    metadata |= {"training_hashes": [digits[: card.HASH_DIGITS] for digits in hashes]}
     metadata |= {"pixel_size_um": recipe["pixel_size_um"]} if "pixel_size_um" in recipe else {}
     (target / card.METADATA).write_text(json.dumps(metadata, indent=1) + "\n")
     _write(
@@ -63,7 +66,7 @@ def pack_upscaler(
         parameters=network.read(target).count_params(),
         degradation=metadata["degradation"],
         steps=metadata["steps"],
-        sources=_learnt_from(recipe, sources, run.parent / "data" / "train", run.parent / "data" / "val"),
+        sources=_learnt_from(recipe, sources, images / "data" / "train", images / "data" / "val"),
         scores=scores,
         fingerprint=metadata["fingerprint"],
     )
@@ -157,7 +160,7 @@ def _draw(name: str, recipe: dict[str, Any], folder: Path) -> None:
     """Draw the held-out images that `recipe["drawn"]` names, in that order."""
     model, strips, captions = msrgan.load(name), [], []
     for start in recipe["drawn"]:
-        (file,) = (folder / "data" / "test").glob(f"*/{start}*")
+        (file,) = (folder / "images" / "test").glob(f"*/{start}*")
         example = {"id": file.stem, "image": io.read_pixels(file)}
         case = enlarge(example, model, make(recipe["scored_by"][0]))
         methods = ("nearest", "bicubic", "model")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import sys
 import tomllib
 
@@ -65,8 +64,8 @@ def test_where_a_file_goes_follows_from_its_name(raw, tmp_path):
     assert counts == {"spots": {"train": 3, "val": 1, "test": 2}, "others": {"train": 0, "val": 0, "test": 1}}
     order = sorted(map(str, range(6)), key=lambda name: hashlib.sha256(name.encode()).digest())
     files = sorted(path.relative_to(tmp_path / "data").as_posix() for path in tmp_path.rglob("*.png"))
-    expected = [f"test/spots/spots_{k}.png" for k in order[:2]] + [f"val/spots_{order[2]}.png"]
-    expected += [f"train/spots_{k}.png" for k in order[3:]] + ["test/others/others_a.png"]
+    expected = [f"test/spots/spots_{k}.png" for k in order[:2]] + [f"data/val/spots_{order[2]}.png"]
+    expected += [f"data/train/spots_{k}.png" for k in order[3:]] + ["test/others/others_a.png"]
     assert files == sorted(expected)
     for file in expected[:-1]:
         k = file[-5]
@@ -75,7 +74,7 @@ def test_where_a_file_goes_follows_from_its_name(raw, tmp_path):
 
 def test_large_images_are_cut_for_training_alone(raw, tmp_path):
     laid_out(raw, tmp_path / "data", held_out=5, tile=40)
-    tiles = sorted((tmp_path / "data" / "train").iterdir())
+    tiles = sorted((tmp_path / "data" / "data" / "train").iterdir())
     assert [tile.stem[-2:] for tile in tiles] == ["00", "01", "10", "11"]
     whole = io.read_pixels(raw / "spots" / f"{tiles[0].stem.split('_')[1]}.png")
     rows = [np.hstack([io.read_pixels(tile) for tile in tiles[k : k + 2]]) for k in (0, 2)]
@@ -98,14 +97,14 @@ def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "folder", lambda name: tmp_path / "zoo" / name)
     monkeypatch.setattr(zoo, "is_name", lambda name: name == "spots")
     monkeypatch.setattr(pack, "PICTURES", tmp_path / "pictures")
-    sources, _ = laid_out(raw, tmp_path / "data", held_out=2)
+    sources, _ = laid_out(raw, tmp_path / "images", held_out=2)
     generator = span(channels=1, filters=4, blocks=1)
     randomise(generator)
     generator.get_layer("output_conv").set_weights([np.zeros((3, 3, 4, 16)), np.full(16, 0.02)])  # all is brighter
     metadata = {"data": "/home/me/cells", "steps": 70, "training_hashes": ["ab" * 16]}
     msrgan.export(generator, tmp_path / "run" / "model", metadata=metadata)
     (tmp_path / "processor_seconds").write_text("1800\n")
-    test = tmp_path / "data" / "test"
+    test = tmp_path / "images" / "test"
     scored = [
         scores.score(tmp_path / "run", test / name, "area", tmp_path / "scores", sources[name]) for name in sources
     ]
@@ -128,5 +127,7 @@ def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
     x = np.random.default_rng(0).random((1, 9, 9, 1), np.float32)
     np.testing.assert_array_equal(model(x), msrgan.load(tmp_path / "run")(x))
     assert io.read_pixels(tmp_path / "pictures" / "spots.png").shape[1] > 500  # four panels
-    shutil.rmtree(tmp_path / "data" / "train")  # again, over what is there
+    trained_on = (tmp_path / "images" / "data" / "train").iterdir()
+    assert set(model.metadata["training_hashes"]) == {io.content_hash(io.read_pixels(f))[:16] for f in trained_on}
+    # Again, over what is there.
     pack.pack_upscaler("spots", recipe, sources, tmp_path / "run", scored)

@@ -151,7 +151,7 @@ def test_a_generator_starts_from_another_run(grey, tmp_path, capfd, untraced):
     capfd.readouterr()
     assert_refused(train_srgan.main, [*common, *start, "--filters", 8], tmp_path / "third", capfd, "is another network")
     other = [*common, *start, "--image-skip", "none"]
-    assert_refused(train_srgan.main, other, tmp_path / "third", capfd, "image_skip x2 there")
+    assert_refused(train_srgan.main, other, tmp_path / "third", capfd, "image_skip x2, centre there")
     (tmp_path / "first" / "generator.keras").rename(tmp_path / "moved.keras")
     again = [*common, *start, "--out", str(tmp_path / "second"), "--pretrain-steps", "1"]
     assert train_srgan.main([*again, "--no-resume"]) == 2

@@ -72,6 +72,7 @@ def held_out(two_splits):
         hr = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[..., None].astype("float32") / 255
         size = np.array(hr.shape[:2])
         lr = tf.image.resize(hr, size // SCALE, "bicubic", antialias=True).numpy()
+        lr = np.clip(np.rint(lr * 255), 0, 255) / 255  # as a file holds it
         cases.append((lr, tf.image.resize(lr, size, "bicubic").numpy(), hr))
     return cases
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-UPSCALERS = ("fluorescence", "fluorescence-noisy", "tissue")
+UPSCALERS = ("fluorescence", "tissue")
 VGG = "mini-vgg19"
 NAMES = (*UPSCALERS, VGG)
 CARD = "card.json"

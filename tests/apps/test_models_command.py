@@ -87,10 +87,10 @@ def test_what_no_model_can_do_ends_the_command_in_a_line(option, message, tmp_pa
 
 
 def test_a_model_by_its_name(tmp_path, capfd):
-    assert cli.main(["upscale", str(NUCLEI), "-o", str(tmp_path / "a.png"), "--model", "fluorescence-noisy"]) == 0
+    assert cli.main(["upscale", str(NUCLEI), "-o", str(tmp_path / "a.png"), "--model", "fluorescence"]) == 0
     assert "guess" not in capfd.readouterr().out
     np.testing.assert_array_equal(
-        io.read_pixels(tmp_path / "a.png"), msrgan.upscale("fluorescence-noisy", io.read_pixels(NUCLEI))
+        io.read_pixels(tmp_path / "a.png"), msrgan.upscale("fluorescence", io.read_pixels(NUCLEI))
     )
 
 

@@ -18,7 +18,6 @@ from vgg_micro.features import micro
 # By how much a model is at least better than bicubic interpolation on its example, which it has not seen, in dB.
 MARGINS = {
     "fluorescence": ("nuclei.png", 2.0),
-    "fluorescence-noisy": ("nuclei.png", 2.0),
     "tissue": ("stained.png", 1.0),
 }
 EXAMPLES = ROOT / "examples"
@@ -76,7 +75,7 @@ def test_the_vgg_is_that_of_its_card():
 @pytest.mark.parametrize("name", zoo.UPSCALERS)
 def test_a_held_out_image_comes_out_better_than_by_bicubic_interpolation(name, models):
     file, margin = MARGINS[name]
-    degradation = make("microscope:photons=150" if name == "fluorescence-noisy" else "bicubic")
+    degradation = make("bicubic")
     case = enlarge({"id": file, "image": io.read_pixels(EXAMPLES / file)}, models[name], degradation)
     scores = {
         metric: {m: metric(case.hr, sr, data_range=1) for m, sr in case.enlarged.items()} for metric in (psnr, ssim)
@@ -84,7 +83,7 @@ def test_a_held_out_image_comes_out_better_than_by_bicubic_interpolation(name, m
     assert scores[psnr]["model"] > scores[psnr]["bicubic"] + margin
     assert scores[ssim]["model"] > scores[ssim]["bicubic"]
     sr = msrgan.upscale(models[name], case.lr_file)
-    np.testing.assert_allclose(sr.mean((0, 1)), case.lr_file.mean((0, 1)), rtol=0.01)
+    np.testing.assert_allclose(sr.mean((0, 1)), case.lr_file.mean((0, 1)), rtol=0.002)
 
 
 @pytest.mark.parametrize("name", zoo.UPSCALERS)
@@ -112,7 +111,7 @@ def test_a_name_is_a_text_and_a_folder_has_a_slash(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_told_with_those_that_ship():
-    with pytest.raises(FileNotFoundError, match="or fluorescence, fluorescence-noisy, tissue, nearest"):
+    with pytest.raises(FileNotFoundError, match="or fluorescence, tissue, nearest"):
         msrgan.load("flourescence")
     with pytest.raises(ValueError, match="Models that ship are fluorescence,.*Received: flourescence"):
         zoo.card("flourescence")
