@@ -40,8 +40,8 @@ tried: [results.md](results.md#models-that-ship).
 
 Scores are of images that no training has seen; where a source is not among those that a model learnt from, all of it
 was kept out. *Coarse by* is how sharp images were made coarse. *Gain* is over bicubic interpolation, with its 95 %
-interval over the images where there are enough of them. *Brightness kept to* is how far the
-mean of an image was from that of its coarse image, at worst.
+interval over the images where there are enough of them. *Brightness kept to* is how far the mean of an image was from
+that of its coarse image, at worst.
 """
 
 

@@ -65,7 +65,7 @@ def pack_upscaler(
         channels=metadata["channels"],
         parameters=network.read(target).count_params(),
         degradation=metadata["degradation"],
-        steps=metadata["steps"],
+        steps=sum(card.read(one / "model")["steps"] for one in {run.parent / "run", run}),
         sources=_learnt_from(recipe, sources, images / "data" / "train", images / "data" / "val"),
         scores=scores,
         fingerprint=metadata["fingerprint"],
