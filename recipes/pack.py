@@ -1,7 +1,7 @@
 """Put a trained model into the package, with its card and its picture.
 
-msrgan/zoo/NAME/     the exported model, card.json
-docs/models/NAME.png held-out images: low resolution, bicubic, super-resolved, original
+msrgan/zoo/NAME/        the exported model, card.json
+docs/models/NAME.png    held-out images: low resolution, bicubic, super-resolved, original
 """
 
 import csv
@@ -14,14 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 import msrgan
 from msrgan import io, zoo
-from msrgan.degradation import make
-from msrgan.evaluation.cases import enlarge
-from msrgan.evaluation.strips import LABELS, stack, strip
-from msrgan.metrics import psnr
+from msrgan.evaluation import evaluate
 from msrgan.models import card, network
 from vgg_micro.features import LAST_ACTIVATIONS
 
@@ -158,14 +154,8 @@ def _learnt_from(recipe, sources, train, validate) -> list[dict[str, Any]]:
 
 def _draw(name: str, recipe: dict[str, Any], folder: Path) -> None:
     """Draw the held-out images that `recipe["drawn"]` names, in that order."""
-    model, strips, captions = msrgan.load(name), [], []
-    for start in recipe["drawn"]:
-        (file,) = (folder / "images" / "test").glob(f"*/{start}*")
-        example = {"id": file.stem, "image": io.read_pixels(file)}
-        case = enlarge(example, model, make(recipe["scored_by"][0]))
-        methods = ("nearest", "bicubic", "model")
-        decibels = [f" {psnr(case.hr, case.enlarged[m], data_range=1):.2f} dB" for m in methods]
-        labels = [label + text for label, text in zip(LABELS, ["", *decibels[1:], ""], strict=True)]
-        strips.append(strip(*(case.enlarged[m] for m in methods), case.hr, labels=labels))
-        captions.append(file.stem[:60])
-    io.write_pixels(PICTURES / f"{name}.png", np.asarray(stack(strips, captions)))
+    files = [file for start in recipe["drawn"] for file in (folder / "images" / "test").glob(f"*/{start}*")]
+    examples = ({"id": file.stem, "image": io.read_pixels(file)} for file in files)
+    report, degradation = folder / "drawn", recipe["scored_by"][0]
+    evaluate(msrgan.load(name), examples, out=report, degradation=degradation, strips=len(files))
+    shutil.copy(report / "strips.png", PICTURES / f"{name}.png")

@@ -121,10 +121,10 @@ def upscale_file(
     """
     reading = {name: getattr(choices, name) for name in ("axes", "level", "scene", "max_pixels")}
     with formats.read(source, **reading) as image:
-        model = model if isinstance(model, Upscaler) else model(image)
-        warn_of_size(image, model)
         if choices.channels is not None:
             image = select_channels(image, choices.channels)
+        model = model if isinstance(model, Upscaler) else model(image)
+        warn_of_size(image, model)
         if choices.format == "imagej":  # knows one order of planes
             image = image.transposed("".join(axis for axis in imagej.ORDER if axis in image.stack))
         enlarged, pyramid = outputs.enlarged(

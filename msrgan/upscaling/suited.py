@@ -72,14 +72,17 @@ def suited(image: Image) -> str:
     Raises:
         ValueError: none suits it.
     """
-    if is_red_green_blue(image) and not is_dark(some_rows(image)):
+    if not image.is_rgb and not is_red_green_blue(image):
+        return "fluorescence"
+    rows = some_rows(image)
+    if not image.is_rgb and not is_dark(rows):
         raise ValueError(
             "the channels of this image are the red, green and blue of a bright image: it looks like a stained slide. "
             "Choose by `model`: tissue for a slide, else fluorescence"
         )
-    if not image.is_rgb or is_grey(image):
+    if not image.is_rgb or is_grey(image, rows):
         return "fluorescence"
-    if is_dark(some_rows(image)):
+    if is_dark(rows):
         raise ValueError(
             "this RGB image has a dark background: it looks like fluorescence in false colours. Choose by `model`: "
             "fluorescence, which enlarges each colour for itself, or tissue if it is a slide"
@@ -93,11 +96,11 @@ def is_red_green_blue(image: Image) -> bool:
     return image.dtype == np.uint8 and colours == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
 
-def is_grey(image: Image) -> bool:
-    """Tell whether the three samples of an RGB image are equal everywhere."""
-    first = some_rows(image)
-    grey = (first == first[:, :1]).all()
-    return bool(grey) and all((band.pixels == band.pixels[..., :1]).all() for band in image.bands())
+def is_grey(image: Image, rows: np.ndarray) -> bool:
+    """Tell whether the three samples of an RGB image are equal everywhere: in some of its rows, then in all."""
+    return bool((rows == rows[:, :1]).all()) and all(
+        (band.pixels == band.pixels[..., :1]).all() for band in image.bands()
+    )
 
 
 def some_rows(image: Image) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 import msrgan
 from msrgan.io.image import Channel, Image, PixelSize
+from msrgan.io.selection import select_channels
 from msrgan.upscaling.suited import Suited, UnusableModelError, is_dark, some_rows, suited, warn_of_size
 
 
@@ -76,6 +77,7 @@ def test_a_slide_whose_colours_are_channels_is_not_taken_for_fluorescence(backgr
         with pytest.raises(ValueError, match="looks like a stained slide. Choose by `model`: tissue"):
             suited(image)
         assert suited(Image(pixels, "CYX")) == "fluorescence"  # nothing tells
+        assert suited(select_channels(image, "1")) == "fluorescence"  # as chosen
     else:
         assert suited(image) == "fluorescence"
 

@@ -35,7 +35,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder, or file, to write")
     parser.add_argument(
         "--model",
-        help="exported model; name of msrgan models (default: by the kind of image); nearest, bicubic, lanczos",
+        help="exported model, name of msrgan models, or nearest, bicubic, lanczos (default: by the kind of image)",
     )
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
     parser.add_argument("--scale", type=whole(2), help="enlargement, where the model does not say it (default: 4)")
