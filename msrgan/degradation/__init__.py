@@ -107,7 +107,7 @@ DEGRADATIONS: dict[str, Degradation] = {
         Degradation("thesis", thesis, grid="corner", matrix_function=thesis_matrix),
         Degradation("area", area, matrix_function=area_matrix),
         Degradation("gaussian", gaussian, {"sigma": 0.5}, {"sigma": (0, 100)}, matrix_function=gaussian_blur_matrix),
-        Degradation("mixed", mixed, {"sigma": (0.3, 0.7)}, {"sigma": (0, 100)}),
+        Degradation("mixed", mixed, {"sigma": (0.3, 0.7), "bicubic": 1.0}, {"sigma": (0, 100), "bicubic": (0, 1000)}),
         Degradation("microscope", microscope, DEFAULTS, LIMITS),
     )
 }

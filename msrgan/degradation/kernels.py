@@ -79,8 +79,10 @@ def gaussian_blur_matrix(n: int, scale: int, *, sigma: float = 0.5) -> tf.Tensor
     return _resized(gaussian_matrix(n, sigma * scale), scale)
 
 
-def mixed(hr: tf.Tensor, *, scale: int, seed: tf.Tensor, sigma: tuple[float, float] = (0.3, 0.7)) -> tf.Tensor:
-    """Reduce each image by one of `bicubic`, `area` and `gaussian`, drawn with even odds.
+def mixed(
+    hr: tf.Tensor, *, scale: int, seed: tf.Tensor, sigma: tuple[float, float] = (0.3, 0.7), bicubic: float = 1.0
+) -> tf.Tensor:
+    """Reduce each image by one of `bicubic`, `area` and `gaussian`, drawn at random.
 
     A network that learns from it does not rely on the kernel of one of them. Arguments and result as for `bicubic`.
 
@@ -89,19 +91,23 @@ def mixed(hr: tf.Tensor, *, scale: int, seed: tf.Tensor, sigma: tuple[float, flo
         scale: reduction factor.
         seed: integers (2,), or (B, 2) for a batch; what is drawn is a function of it.
         sigma: range from which the sigma of `gaussian` is drawn, evenly; LR pixels.
+        bicubic: how many times as often `bicubic` is drawn as each of the others.
     """
     hr, seed = tf.convert_to_tensor(hr, tf.float32), tf.cast(seed, tf.int64)
     check_length("mixed:sigma", sigma[1], BLUR, hr.shape, scale)
     if hr.shape.rank == 3:
-        return _mixed(hr, scale, seed, sigma)
+        return _mixed(hr, scale, seed, sigma, bicubic)
     one = tf.TensorSpec([None if n is None else n // scale for n in hr.shape[1:3]] + [hr.shape[3]], tf.float32)
-    return tf.map_fn(lambda image: _mixed(image[0], scale, image[1], sigma), (hr, seed), fn_output_signature=one)
+    return tf.map_fn(
+        lambda image: _mixed(image[0], scale, image[1], sigma, bicubic), (hr, seed), fn_output_signature=one
+    )
 
 
-def _mixed(image, scale, seed, sigma):
+def _mixed(image, scale, seed, sigma, weight):
     """Do what `mixed` does with one image (H, W, C)."""
     of_kind, of_sigma = tf.unstack(tf.random.split(seed, 2))
-    kind = tf.random.stateless_uniform([], of_kind, 0, 3, tf.int32)
+    # From 0 to the weight bicubic, area in the unit after it, gaussian in the last.
+    kind = tf.cast(tf.maximum(tf.random.stateless_uniform([], of_kind, 0, weight + 2) - weight + 1, 0), tf.int32)
     drawn = tf.random.stateless_uniform([], of_sigma, *sigma)
 
     def matrix(n):

@@ -42,6 +42,13 @@ def test_mixed_draws_one_of_three_kernels_evenly(hr):
     assert counts.min() > 18  # of 30: 2.7 standard deviations
 
 
+@pytest.mark.parametrize(("weight", "expected"), [(0, 0), (2, 60), (8, 96)])
+def test_mixed_draws_bicubic_as_often_as_it_is_told(hr, weight, expected):
+    lr = make(f"mixed:sigma=0.4,bicubic={weight}")(np.stack([hr] * 120), scale=4, seed=[(k, 7) for k in range(120)])
+    known = make("bicubic")(hr, scale=4)
+    assert abs(np.sum(np.abs(lr - known).max(axis=(1, 2, 3)) < 1e-6) - expected) <= 15 * (weight > 0)  # 2.7 deviations
+
+
 def test_mixed_draws_the_width_of_its_blur_from_all_of_the_range():
     edge = np.zeros((40, 40, 1), np.float32)
     edge[:, 20:] = 1
