@@ -30,8 +30,8 @@ one that goes on from these with a few sharp images of your microscope, is bette
 [training.md](training.md#few-images).
 
 Where `--model` is left out, RGB on a bright ground gets `tissue`, what is not RGB `fluorescence`, whatever it shows:
-phase contrast too. RGB with three equal samples counts as grey. RGB on a dark ground looks like fluorescence in false
-colours; it is refused, and you choose.
+phase contrast too (`fluorescence-x2` with `--scale 2`). RGB with three equal samples counts as grey. RGB on a dark
+ground looks like fluorescence in false colours; it is refused, and you choose.
 
 A name is a text without a slash: where a folder of yours is called `tissue`, name it `./tissue`.
 

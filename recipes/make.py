@@ -16,7 +16,7 @@ from msrgan.messages import import_tensorflow
 
 import_tensorflow()  # quietly, before anything else does
 
-from layout import lay_out, simulated  # noqa: E402
+from layout import lay_out, lift, simulated  # noqa: E402
 from pack import pack_upscaler, pack_vgg  # noqa: E402
 from scores import score  # noqa: E402
 
@@ -40,7 +40,7 @@ def main() -> None:
     train = train_vgg if "classes" in recipe else train_srgan
     if "train" in recipe:
         _laid_out(recipe, folder / "images", options.sources)
-        data = ["--data", str(folder / "images" / "data")]
+        data = ["--data", str(folder / "images" / ("lifted" if recipe.get("lifted") else "data"))]
         recipe["arguments"] = [*data, *recipe["arguments"]]
     run = folder / "run"
     _train(train, [*recipe["arguments"], "--out", str(run)], folder)
@@ -66,6 +66,8 @@ def _laid_out(recipe, images, raw):
     with atomic_folder(images) as whole:
         counts = lay_out(RECIPES["sources"], recipe["train"], recipe["kept_out"], raw, whole)
         simulated(whole / "data" / "train", recipe.get("simulated", 0))
+        if recipe.get("lifted"):
+            lift(whole / "data", whole / "lifted")
     for name, parts in counts.items():
         print(f"{name}: {parts['train']} to train on, {parts['val']} to validate on, {parts['test']} held out")
 

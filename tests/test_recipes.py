@@ -72,6 +72,18 @@ def test_where_a_file_goes_follows_from_its_name(raw, tmp_path):
         np.testing.assert_array_equal(io.read_pixels(tmp_path / "data" / file), io.read_pixels(raw / f"spots/{k}.png"))
 
 
+def test_lifted_images_leave_room_for_noise_below_and_above(raw, tmp_path):
+    laid_out(raw, tmp_path / "data", validate=1)
+    layout.lift(tmp_path / "data" / "data", tmp_path / "lifted")
+    files = sorted((tmp_path / "lifted").rglob("*.png"))
+    assert [file.parent.name for file in files] == ["train"] * 5 + ["val"]
+    for file in files:
+        lifted = io.read_pixels(file)
+        pixels = io.read_pixels(tmp_path / "data" / "data" / file.relative_to(tmp_path / "lifted"))
+        assert lifted.dtype == np.uint16 and lifted.max() == 49152
+        np.testing.assert_allclose(lifted, 16384 + pixels * (32768 / pixels.max()), atol=0.5)
+
+
 def test_large_images_are_cut_for_training_alone(raw, tmp_path):
     laid_out(raw, tmp_path / "data", held_out=5, tile=40)
     tiles = sorted((tmp_path / "data" / "data" / "train").iterdir())

@@ -17,6 +17,7 @@ BRIGHT_UINT8 = 64
 # How many times smaller or larger than those of the training a pixel may be.
 FAR = 2.0
 _ROWS = 16
+_FLUORESCENCE = {4: "fluorescence", 2: "fluorescence-x2"}
 
 
 class UnusableModelError(Exception):
@@ -27,7 +28,7 @@ class Suited:
     """Chooses a model for each image, loads it once, and says which.
 
     Args:
-        scale: enlargement wanted.
+        scale: enlargement wanted, 4 unless given.
         load: name -> model.
 
     Raises:
@@ -35,11 +36,12 @@ class Suited:
     """
 
     def __init__(self, scale: int | None = None, load: Callable[[str], Upscaler] = load):
-        if scale not in (None, 4):
+        if scale not in (None, *_FLUORESCENCE):
             raise ValueError(
-                f"models that ship enlarge 4 times. Received: `scale` {scale}. Name another by `model`, such as bicubic"
+                "models that ship enlarge 4 times, or 2 times what is not RGB. "
+                f"Received: `scale` {scale}. Name another by `model`, such as bicubic"
             )
-        self._load = load
+        self._scale, self._load = scale or 4, load
         self._models: dict[str, Upscaler] = {}
 
     def __call__(self, image: Image) -> Upscaler:
@@ -49,7 +51,7 @@ class Suited:
             ValueError: no model that ships suits it.
             UnusableModelError: the model that does cannot be loaded, or not be used as it is asked to be.
         """
-        name = suited(image)
+        name = suited(image, self._scale)
         if name not in self._models:
             try:
                 self._models[name] = self._load(name)
@@ -63,17 +65,27 @@ class Suited:
         return self._models[name]
 
 
-def suited(image: Image) -> str:
+def suited(image: Image, scale: int = 4) -> str:
     """Return the name of the model that ships for an image; RGB with three equal samples counts as grey.
 
     Args:
         image: whatever its size; some of its rows are read, and all where these are grey though it is RGB.
+        scale: enlargement, 4 or 2.
 
     Raises:
         ValueError: none suits it.
     """
+    if not _is_slide(image):
+        return _FLUORESCENCE[scale]
+    if scale != 4:
+        raise ValueError(f"the model for RGB images, tissue, enlarges 4 times. Received: `scale` {scale}")
+    return "tissue"
+
+
+def _is_slide(image):
+    """Tell whether an image is a stained slide in RGB; refuse what only looks like one, or nearly."""
     if not image.is_rgb and not is_red_green_blue(image):
-        return "fluorescence"
+        return False
     rows = some_rows(image)
     if not image.is_rgb and not is_dark(rows):
         raise ValueError(
@@ -81,13 +93,13 @@ def suited(image: Image) -> str:
             "Choose by `model`: tissue for a slide, else fluorescence"
         )
     if not image.is_rgb or is_grey(image, rows):
-        return "fluorescence"
+        return False
     if is_dark(rows):
         raise ValueError(
             "this RGB image has a dark background: it looks like fluorescence in false colours. Choose by `model`: "
             "fluorescence, which enlarges each colour for itself, or tissue if it is a slide"
         )
-    return "tissue"
+    return True
 
 
 def is_red_green_blue(image: Image) -> bool:

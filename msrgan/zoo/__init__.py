@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-UPSCALERS = ("fluorescence", "tissue")
+UPSCALERS = ("fluorescence", "fluorescence-x2", "fluorescence-noisy", "tissue", "msrgan")
 VGG = "mini-vgg19"
 NAMES = (*UPSCALERS, VGG)
 CARD = "card.json"

@@ -94,10 +94,18 @@ def test_real_slides_are_bright_and_real_cells_dark(real_data):
                 assert not image.is_rgb or is_dark(some_rows(image)) == dark, path
 
 
-@pytest.mark.parametrize("scale", [2, 8])
+@pytest.mark.parametrize("scale", [3, 8])
 def test_an_enlargement_that_no_model_makes_is_refused_at_once(scale):
-    with pytest.raises(ValueError, match=f"enlarge 4 times. Received: `scale` {scale}"):
+    with pytest.raises(ValueError, match=f"or 2 times what is not RGB. Received: `scale` {scale}"):
         Suited(scale)
+
+
+def test_twice_is_for_what_is_not_rgb(said):
+    choose = Suited(2, load=lambda name: name)
+    assert choose(grey()) == "fluorescence-x2"
+    assert said.messages[0].startswith("model fluorescence-x2, since the image is not RGB")
+    with pytest.raises(ValueError, match="for RGB images, tissue, enlarges 4 times. Received: `scale` 2"):
+        choose(rgb(0.9))
 
 
 def test_each_model_is_loaded_and_said_once(said):
