@@ -83,7 +83,7 @@ def suited(image: Image, scale: int = 4) -> str:
 
 
 def _is_slide(image):
-    """Tell whether an image is a stained slide in RGB; refuse what only looks like one, or nearly."""
+    """Tell whether an image is a stained slide in RGB; refuse what may be one or not."""
     if not image.is_rgb and not is_red_green_blue(image):
         return False
     rows = some_rows(image)

@@ -74,7 +74,11 @@ def test_without_a_model_each_file_gets_the_one_for_its_kind(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--scale", "3"], "or 2 times what is not RGB. Received: --scale 3. Name another by --model, such as"),
+        (
+            ["--scale", "3"],
+            "models that ship enlarge 4 times, or 2 times what is not RGB. Received: --scale 3. Name another "
+            "by --model, such as",
+        ),
         (["--overlap", "1"], "overlap must be "),
         (["--precision", "bfloat16"], "--precision of the engine tensorflow is one of float32. Received: bfloat16"),
     ],

@@ -96,7 +96,7 @@ def test_real_slides_are_bright_and_real_cells_dark(real_data):
 
 @pytest.mark.parametrize("scale", [3, 8])
 def test_an_enlargement_that_no_model_makes_is_refused_at_once(scale):
-    with pytest.raises(ValueError, match=f"or 2 times what is not RGB. Received: `scale` {scale}"):
+    with pytest.raises(ValueError, match=f"enlarge 4 times, or 2 times what is not RGB. Received: `scale` {scale}"):
         Suited(scale)
 
 
