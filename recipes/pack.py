@@ -154,7 +154,10 @@ def _learnt_from(recipe, sources, train, validate) -> list[dict[str, Any]]:
 
 def _draw(name: str, recipe: dict[str, Any], folder: Path) -> None:
     """Draw the held-out images that `recipe["drawn"]` names, in that order."""
-    files = [file for start in recipe["drawn"] for file in (folder / "images" / "test").glob(f"*/{start}*")]
+    files = []
+    for start in recipe["drawn"]:
+        (file,) = (folder / "images" / "test").glob(f"*/{start}*")
+        files.append(file)
     examples = ({"id": file.stem, "image": io.read_pixels(file)} for file in files)
     report, degradation = folder / "drawn", recipe["scored_by"][0]
     evaluate(msrgan.load(name), examples, out=report, degradation=degradation, strips=len(files))
