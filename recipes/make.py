@@ -52,11 +52,10 @@ def main() -> None:
     if train is train_vgg:
         pack_vgg(options.model, recipe, run)
         return
-    scores = [
-        score(run, source, text, folder / "scores", RECIPES["sources"][source.name])
-        for source in sorted((folder / "images" / "test").iterdir())
-        for text in recipe["scored_by"]
-    ]
+    scores = _scored(run, recipe, folder, "scores")
+    if recipe.get("gan"):
+        for after, before in zip(scores, _scored(first, recipe, folder, "scores_before"), strict=True):
+            after["before_gan"] = {metric: before[metric]["model"] for metric in ("psnr", "ssim")}
     pack_upscaler(options.model, recipe, RECIPES["sources"], run, scores)
 
 
@@ -70,6 +69,14 @@ def _laid_out(recipe, images, raw):
             lift(whole / "data", whole / "lifted")
     for name, parts in counts.items():
         print(f"{name}: {parts['train']} to train on, {parts['val']} to validate on, {parts['test']} held out")
+
+
+def _scored(run, recipe, folder, reports):
+    return [
+        score(run, source, text, folder / reports, RECIPES["sources"][source.name])
+        for source in sorted((folder / "images" / "test").iterdir())
+        for text in recipe["scored_by"]
+    ]
 
 
 def _train(script, arguments, folder):

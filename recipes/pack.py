@@ -1,7 +1,8 @@
 """Put a trained model into the package, with its card and its picture.
 
 msrgan/zoo/NAME/        the exported model, card.json
-docs/models/NAME.png    held-out images: low resolution, bicubic, super-resolved, original
+docs/models/NAME.png    held-out images: low resolution, bicubic, super-resolved, original;
+                        of a GAN: bicubic, before the GAN, after it, original
 """
 
 import csv
@@ -17,7 +18,11 @@ import keras
 
 import msrgan
 from msrgan import io, zoo
+from msrgan.degradation import make
 from msrgan.evaluation import evaluate
+from msrgan.evaluation.cases import enlarge
+from msrgan.evaluation.strips import stack, strip
+from msrgan.metrics import psnr
 from msrgan.models import card, network
 from vgg_micro.features import LAST_ACTIVATIONS
 
@@ -158,7 +163,21 @@ def _draw(name: str, recipe: dict[str, Any], folder: Path) -> None:
     for start in recipe["drawn"]:
         (file,) = (folder / "images" / "test").glob(f"*/{start}*")
         files.append(file)
-    examples = ({"id": file.stem, "image": io.read_pixels(file)} for file in files)
-    report, degradation = folder / "drawn", recipe["scored_by"][0]
-    evaluate(msrgan.load(name), examples, out=report, degradation=degradation, strips=len(files))
+    examples = [{"id": file.stem, "image": io.read_pixels(file)} for file in files]
+    report, degradation, model = folder / "drawn", recipe["scored_by"][0], msrgan.load(name)
+    if recipe.get("gan"):
+        before = msrgan.load(folder / "run")
+        pictures = [_before_and_after(example, before, model, degradation) for example in examples]
+        io.write_pixels(PICTURES / f"{name}.png", stack(pictures, [example["id"] for example in examples]))
+        return
+    evaluate(model, examples, out=report, degradation=degradation, strips=len(files))
     shutil.copy(report / "strips.png", PICTURES / f"{name}.png")
+
+
+def _before_and_after(example, before, after, degradation):
+    """Draw what a GAN changed: bicubic, before it, after it, the original; RGB, uint8 (height, width, 3)."""
+    cases = [enlarge(example, model, make(degradation)) for model in (before, after)]
+    hr, panels = cases[0].hr, [cases[0].enlarged["bicubic"], *(case.enlarged["model"] for case in cases)]
+    titles = ("bicubic", "before the GAN", "after the GAN")
+    labels = [f"{title} {psnr(hr, panel, data_range=1.0):.2f} dB" for title, panel in zip(titles, panels, strict=True)]
+    return strip(*panels, hr, labels=[*labels, "original"])

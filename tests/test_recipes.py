@@ -15,6 +15,7 @@ import train_vgg
 from msrgan import io, zoo
 from msrgan.degradation import make
 from msrgan.networks import span
+from msrgan.zoo import text
 
 sys.path.insert(0, str(ROOT / "recipes"))
 import layout  # noqa: E402
@@ -46,8 +47,8 @@ def test_every_model_has_a_recipe_that_its_script_takes():
         script = train_vgg if "classes" in recipe else train_srgan
         for arguments in (recipe["arguments"], recipe.get("refined", [])):
             script.parser().parse_args(arguments)
-        for text in recipe.get("scored_by", ()):
-            make(text)
+        for degradation in recipe.get("scored_by", ()):
+            make(degradation)
 
 
 def test_models_learn_from_what_may_be_passed_on_and_a_source_is_kept_out_of_each():
@@ -143,3 +144,32 @@ def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
     assert set(model.metadata["training_hashes"]) == {io.content_hash(io.read_pixels(f))[:16] for f in trained_on}
     # Again, over what is there.
     pack.pack_upscaler("spots", recipe, sources, tmp_path / "run", scored)
+
+
+def test_what_a_gan_changed_is_on_the_card_and_in_the_picture(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "folder", lambda name: tmp_path / "zoo" / name)
+    monkeypatch.setattr(zoo, "is_name", lambda name: name == "spots")
+    monkeypatch.setattr(pack, "PICTURES", tmp_path / "pictures")
+    sources, _ = laid_out(raw, tmp_path / "images")
+    for run, shift in (("run", 0.0), ("refined", 0.5)):  # before it: bicubic interpolation; after it: brighter
+        generator = span(channels=1, filters=4, blocks=1)
+        generator.get_layer("output_conv").set_weights([np.zeros((3, 3, 4, 16)), np.full(16, shift)])
+        metadata = {"data": "", "steps": 30, "training_hashes": [], "degradation": "bicubic"}
+        msrgan.export(generator, tmp_path / run / "model", metadata=metadata)
+    (tmp_path / "processor_seconds").write_text("1800\n")
+    scored = {"title": "Others", "degradation": "bicubic", "images": 1, "gain": -9.0, "interval": None, "better": 0.0}
+    scored |= {"brightness": 0.5, "psnr": {"bicubic": 30.0, "lanczos": 31.0, "model": 21.0}}
+    scored |= {"ssim": {"bicubic": 0.8, "model": 0.7}, "before_gan": {"psnr": 30.004, "ssim": 0.8}}
+    recipe = {"purpose": "spots", "network": "SPAN", "train": ["spots"], "limits": ["all"], "scored_by": ["bicubic"]}
+    recipe |= {"drawn": ["others_a"], "gan": True}
+    pack.pack_upscaler("spots", recipe, sources, tmp_path / "refined", [scored])
+    card = json.loads((tmp_path / "zoo" / "spots" / "card.json").read_text())
+    told = text.page(card)
+    assert "| what the GAN changed | coarse by | dB before | dB after | SSIM before | SSIM after |" in told
+    assert "\n| Others | bicubic | 30.00 | 21.00 | 0.800 | 0.700 |\n" in told
+    assert card["training"]["steps"] == 60
+    picture = io.read_pixels(tmp_path / "pictures" / "spots.png")[48:].astype(int)  # below the titles
+    panel = picture.shape[0] + 6  # with the gutter
+    bicubic, before, after, hr = (picture[:, k * panel : (k + 1) * panel - 6] for k in range(4))
+    assert np.abs(before - bicubic).mean() < 1 < np.abs(hr - bicubic).mean()
+    assert (after - before).mean() > 30

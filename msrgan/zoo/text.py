@@ -25,6 +25,7 @@ def page(card: Card) -> str:
         _table(("trained on", "images", "from", "licence"), map(_trained_on, card["sources"])),
         _training(card["training"]),
         _scores(card),
+        _before_gan(card),
         "What it cannot do:",
         "\n".join(f"- {limit}" for limit in card["limits"]),
         f"Licence of the weights: {card['licence']}. Fingerprint: {card['fingerprint']}.",
@@ -70,6 +71,18 @@ def _score(score: Mapping[str, Any]) -> tuple[str, ...]:
         f"{score['better']:.0%}",
         f"{score['brightness']:.2%}",
     )
+
+
+def _before_gan(card: Card) -> str:
+    """Compare a generator with what it was before its GAN, where it had one."""
+    titles = ("what the GAN changed", "coarse by", "dB before", "dB after", "SSIM before", "SSIM after")
+    rows = []
+    for score in card.get("scores", ()):
+        if before := score.get("before_gan"):
+            decibels = (f"{of:.2f}" for of in (before["psnr"], score["psnr"]["model"]))
+            similarity = (f"{of:.3f}" for of in (before["ssim"], score["ssim"]["model"]))
+            rows.append((score["title"], score["degradation"], *decibels, *similarity))
+    return _table(titles, rows) if rows else ""
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
