@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -279,6 +280,28 @@ def test_auto_takes_the_fastest_that_agrees(one_channel, reference, monkeypatch,
     with pytest.raises(ValueError, match="No engine that is installed has `precision` bfloat16 here. Use float32"):
         monkeypatch.setattr(choice, "ENGINES", ("ncnn",))
         msrgan.load(one_channel, engine="auto", precision="bfloat16")
+
+
+def test_auto_passes_over_what_cannot_be_written(one_channel, caches, said):
+    pytest.importorskip("onnxruntime")
+    caches.write_text("a file where the folder of conversions should be")
+    assert msrgan.load(one_channel, engine="auto").engine == "tensorflow"
+    assert "engine auto passes over onnxruntime: " in "".join(said.messages)
+    with pytest.raises(OSError):
+        msrgan.load(one_channel, engine="onnxruntime")
+
+
+@pytest.mark.long
+def test_auto_takes_one_of_the_engines_that_are_here(said):
+    model = msrgan.load("fluorescence", engine="auto")
+    (line,) = said.messages
+    assert line.startswith(f"engine {model.engine}, the fastest here for 64x64 pixels: tensorflow ")
+    rates = dict(rate.rsplit(" ", 2)[:2] for rate in line.split(": ")[1].split(", "))
+    here = {name for name, package in PACKAGES.items() if importlib.util.find_spec(package)}
+    assert set(rates) == {"tensorflow"} | here
+    assert int(rates[model.engine]) == min(map(int, rates.values()))
+    x = image(1, 37, 50, 1)
+    np.testing.assert_allclose(model(x), msrgan.load("fluorescence")(x), rtol=0, atol=1e-4)
 
 
 # The cache

@@ -7,9 +7,10 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import runtimes
 from conftest import randomise
 
-from msrgan import models
+from msrgan import models, zoo
 from msrgan.models import card
 from msrgan.models.formats import conversion, litert
 from msrgan.models.formats.conversion import FORMATS, convert
@@ -55,17 +56,15 @@ def assert_card(text, model):
 
 def test_keras(run, model, tmp_path):
     convert(run / "model", "keras", tmp_path / "a.keras", **ADDED)
-    network = keras.models.load_model(tmp_path / "a.keras")
-    assert_equal(model, lambda images: np.asarray(network(images)))
-    assert (network.input.name, network.output_names) == ("image", ["upscaled"])
+    assert_equal(model, runtimes.keras(tmp_path / "a.keras"))
     assert_card(zipfile.ZipFile(tmp_path / "a.keras").read("msrgan.json"), model)
 
 
 def test_onnx(run, model, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     convert(run, "onnx", tmp_path / "a.onnx", **ADDED)
+    assert_equal(model, runtimes.onnx(tmp_path / "a.onnx"))
     session = runtime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
-    assert_equal(model, lambda images: session.run(["upscaled"], {"image": images})[0])
     assert_card(session.get_modelmeta().custom_metadata_map["msrgan"], model)
 
 
@@ -73,42 +72,37 @@ def test_openvino(run, model, tmp_path):
     openvino = pytest.importorskip("openvino")
     convert(run, "openvino", tmp_path / "a.xml", **ADDED)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.xml"]
-    core = openvino.Core()
-    core.set_property({"INFERENCE_PRECISION_HINT": "f32"})
-    network = core.compile_model(tmp_path / "a.xml", "CPU")
-    assert_equal(model, lambda images: network({"image": images})["upscaled"])
-    assert_card(core.read_model(tmp_path / "a.xml").get_rt_info(["msrgan"]).astype(str), model)
+    assert_equal(model, runtimes.openvino(tmp_path / "a.xml"))
+    assert_card(openvino.Core().read_model(tmp_path / "a.xml").get_rt_info(["msrgan"]).astype(str), model)
 
 
 def test_litert(run, model, tmp_path):
     runtime = pytest.importorskip("ai_edge_litert.interpreter")
     convert(run, "litert", tmp_path / "a.tflite", **ADDED)
+    assert_equal(model, runtimes.litert(tmp_path / "a.tflite"))
     interpreter = runtime.Interpreter(str(tmp_path / "a.tflite"))
-    signature = interpreter.get_signature_runner("serving_default")
-    assert_equal(model, lambda images: signature(image=images)["upscaled"])
     assert list(interpreter.get_input_details()[0]["shape_signature"]) == [-1, -1, -1, 2]
     assert_card(zipfile.ZipFile(tmp_path / "a.tflite").read("msrgan.json"), model)
 
 
 def test_ncnn(run, model, tmp_path):
-    ncnn = pytest.importorskip("ncnn")
     convert(run, "ncnn", tmp_path / "a.param", **ADDED)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "a.json", "a.param"]
-    net = ncnn.Net()
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
-    net.opt.use_bf16_storage = False
-    assert net.load_param(str(tmp_path / "a.param")) == net.load_model(str(tmp_path / "a.bin")) == 0
-
-    def enlarge(image):
-        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-        extractor = net.create_extractor()
-        extractor.input("image", ncnn.Mat(planes).clone())
-        failed, result = extractor.extract("upscaled")
-        assert not failed
-        return np.array(result).transpose(1, 2, 0)
-
-    assert_equal(model, lambda images: np.stack([enlarge(image) for image in images]))
+    assert_equal(model, runtimes.ncnn(tmp_path / "a.param"))
     assert_card((tmp_path / "a.json").read_text(), model)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("format", runtimes.RUNTIMES)
+@pytest.mark.parametrize("name", zoo.UPSCALERS)
+def test_a_model_that_ships_gives_the_same_in_every_format(name, format, tmp_path):
+    ending, opened = runtimes.RUNTIMES[format]
+    convert(zoo.folder(name), format, tmp_path / f"a{ending}")
+    network, model = opened(tmp_path / f"a{ending}"), models.load(name)
+    for seed, side in enumerate((24, 37)):
+        images = np.random.default_rng(seed).random((1, side, 2 * side, model.channels), np.float32)
+        expected = model(images)
+        np.testing.assert_allclose(network(images), expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
 def test_savedmodel(run, model, tmp_path):

@@ -90,7 +90,7 @@ def _fastest(reference, path, metadata, precision):
             engines[name] = _prepared(name, reference, path, metadata, precision)
         except MissingPackageError:
             continue
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # OSError: there is no room for its conversion
             warn(f"engine auto passes over {name}: {error}")
     if not engines:
         raise ValueError(f"No engine that is installed has `precision` {precision} here. Use float32")

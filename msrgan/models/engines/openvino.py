@@ -1,4 +1,4 @@
-"""OpenVINO, Intel's runtime: the fastest on processors, of AMD too."""
+"""OpenVINO, Intel's runtime: fast on processors of Intel and AMD, and the only engine here with bfloat16."""
 
 from collections.abc import Callable
 from importlib.metadata import version
