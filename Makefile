@@ -6,12 +6,12 @@
 # make mutants put deliberate faults into a copy of the code, see which no test notices (long; PART=of a name or file)
 # make lint   check style
 # make lineage run the five published systems, tiny (long)
-# make bench  compare speeds side by side (long; --torch-python names a Python that has PyTorch)
+# make bench  compare speeds side by side (long; TORCH=PYTHON names a Python that has PyTorch, to compare with it)
 
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
-BENCH ?=
+TORCH ?=
 
 PART ?=
 
@@ -60,9 +60,9 @@ lineage: .venv/installed
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/phases.py
-	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/inference.py $(if $(TORCH),--peers-python $(TORCH))
 	$(BIN)/python benchmarks/pipeline.py
-	$(BIN)/python benchmarks/training_step.py $(BENCH)
+	$(BIN)/python benchmarks/training_step.py $(if $(TORCH),--torch-python $(TORCH))
 
 clean:
 	rm -rf .venv build *.egg-info
