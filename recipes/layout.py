@@ -1,6 +1,7 @@
 """Lay out the images of some sources as train_srgan.py and msrgan evaluate read them.
 
     OUT/data/train/SOURCE_NAME.png    OUT/data/val/SOURCE_NAME.png    OUT/test/SOURCE/SOURCE_NAME.png
+    OUT/hashes.json     of the images that are learnt from, before they were cut
 
 The test images lie apart: a folder is read in the widest type of its files.
 
@@ -8,6 +9,7 @@ Which file goes where follows from its name alone, so that it is the same on eve
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 from msrgan import io
 from msrgan.datasets.simulator import simulate
 
+HASHES = "hashes.json"
 _BASE, _RANGE = 2**14, 2**15
 
 
@@ -38,7 +41,7 @@ def lay_out(
     Raises:
         FileNotFoundError: a source that is learnt from has no files. One that is kept out may lack.
     """
-    counts = {}
+    counts, hashes = {}, []
     for name in [*train, *kept_out]:
         source, counts[name] = sources[name], {"train": 0, "val": 0, "test": 0}
         files = ordered(raw, source)
@@ -48,10 +51,14 @@ def lay_out(
         for k, file in enumerate(files):
             part = "test" if k < held_out else "val" if k < held_out + source.get("validate", 0) else "train"
             folder = out / "test" / name if part == "test" else out / "data" / part
+            image = io.read_pixels(file)
+            if part == "train":
+                hashes.append(io.content_hash(image))
             # What is tested on is not cut: each of its images counts once.
-            for tile, pixels in tiles(io.read_pixels(file), source.get("tile") if part == "train" else None):
+            for tile, pixels in tiles(image, source.get("tile") if part == "train" else None):
                 io.write_pixels(folder / f"{name}_{file.stem}{tile}.png", pixels)
                 counts[name][part] += 1
+    (out / HASHES).write_text(json.dumps(hashes, indent=0) + "\n")
     return counts
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from layout import HASHES
 
 import msrgan
 from msrgan import io, zoo
@@ -52,10 +53,12 @@ def pack_upscaler(
     metadata = json.loads((target / card.METADATA).read_text())
     # Where the images lay on the machine of the training says nothing to others.
     images = run.parent / "images"
-    hashes = [io.content_hash(io.read_pixels(file)) for file in sorted((images / "data" / "train").iterdir())]
+    parts = [io.content_hash(io.read_pixels(file)) for file in (images / "data" / "train").iterdir()]
+    hashes = {*json.loads((images / HASHES).read_text()), *parts}
     metadata |= {"name": name, "data": ", ".join(recipe["train"])}
-    metadata |= {"training_hashes": [digits[: card.HASH_DIGITS] for digits in hashes]}
-    metadata |= {"pixel_size_um": recipe["pixel_size_um"]} if "pixel_size_um" in recipe else {}
+    metadata |= {"training_hashes": sorted(digits[: card.HASH_DIGITS] for digits in hashes)}
+    pixel_size = {"pixel_size_um": recipe["pixel_size_um"]} if "pixel_size_um" in recipe else {}
+    metadata |= pixel_size
     (target / card.METADATA).write_text(json.dumps(metadata, indent=1) + "\n")
     _write(
         target,
@@ -70,6 +73,7 @@ def pack_upscaler(
         sources=_learnt_from(recipe, sources, images / "data" / "train", images / "data" / "val"),
         scores=scores,
         fingerprint=metadata["fingerprint"],
+        **pixel_size,
     )
     _draw(name, recipe, run.parent)
 
@@ -96,7 +100,8 @@ def pack_vgg(name: str, recipe: dict[str, Any], run: Path) -> None:
         parameters=trunk.count_params(),
         steps=int(rows[-1]["step"]),
         sources=recipe["sources"],
-        accuracy=f"Accuracy on held-out images: {float(best['val_accuracy']):.3f}, of 13 classes.",
+        accuracy=f"Accuracy on validation images, by which the epoch was chosen: {float(best['val_accuracy']):.3f}, of "
+        "13 classes.",
         fingerprint=hashlib.sha256((target / "vgg.keras").read_bytes()).hexdigest(),
     )
 

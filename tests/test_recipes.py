@@ -93,6 +93,8 @@ def test_large_images_are_cut_for_training_alone(raw, tmp_path):
     rows = [np.hstack([io.read_pixels(tile) for tile in tiles[k : k + 2]]) for k in (0, 2)]
     np.testing.assert_array_equal(np.vstack(rows), whole)
     assert all(io.read_pixels(path).shape == (64, 64, 1) for path in (tmp_path / "data" / "test" / "spots").iterdir())
+    # A user has the whole image, not its parts.
+    assert json.loads((tmp_path / "data" / layout.HASHES).read_text()) == [io.content_hash(whole)]
 
 
 def test_a_source_that_lacks_is_named(tmp_path):
@@ -110,7 +112,7 @@ def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(zoo, "folder", lambda name: tmp_path / "zoo" / name)
     monkeypatch.setattr(zoo, "is_name", lambda name: name == "spots")
     monkeypatch.setattr(pack, "PICTURES", tmp_path / "pictures")
-    sources, _ = laid_out(raw, tmp_path / "images", held_out=2)
+    sources, _ = laid_out(raw, tmp_path / "images", held_out=2, tile=40)
     generator = span(channels=1, filters=4, blocks=1)
     randomise(generator)
     generator.get_layer("output_conv").set_weights([np.zeros((3, 3, 4, 16)), np.full(16, 0.02)])  # all is brighter
@@ -130,7 +132,7 @@ def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
     recipe |= {"drawn": ["others_a"], "pixel_size_um": [1.0, 2.0]}
     pack.pack_upscaler("spots", recipe, sources, tmp_path / "run", scored)
     told = json.loads((tmp_path / "zoo" / "spots" / "card.json").read_text())
-    assert [(s["title"], s["train"], s["validate"]) for s in told["sources"]] == [("Spots", 4, 0)]
+    assert [(s["title"], s["train"], s["validate"]) for s in told["sources"]] == [("Spots", 16, 0)]
     assert told["training"]["processor_hours"] == 0.5 and told["training"]["steps"] == 70
     assert told["scores"][0]["gain"] == pytest.approx(scored[0]["gain"], rel=1e-4)
     model = msrgan.load("spots")
@@ -140,7 +142,10 @@ def test_a_model_is_scored_and_packed(raw, tmp_path, monkeypatch):
     x = np.random.default_rng(0).random((1, 9, 9, 1), np.float32)
     np.testing.assert_array_equal(model(x), msrgan.load(tmp_path / "run")(x))
     assert io.read_pixels(tmp_path / "pictures" / "spots.png").shape[1] > 500  # four panels
-    trained_on = (tmp_path / "images" / "data" / "train").iterdir()
+    held_out = {file.name.removeprefix("spots_") for file in (test / "spots").iterdir()}
+    trained_on = [file for file in (raw / "spots").iterdir() if file.name not in held_out]
+    assert len(trained_on) == 4
+    trained_on += (tmp_path / "images" / "data" / "train").iterdir()  # their parts
     assert set(model.metadata["training_hashes"]) == {io.content_hash(io.read_pixels(f))[:16] for f in trained_on}
     # Again, over what is there.
     pack.pack_upscaler("spots", recipe, sources, tmp_path / "run", scored)

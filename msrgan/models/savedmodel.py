@@ -132,10 +132,10 @@ def load(
         if (engine, precision) != ("tensorflow", "float32"):
             raise ValueError(f"`engine` and `precision` are for trained models. Received: {engine} for {path}")
         return interpolation(str(path), 4 if scale is None else scale)
-    path = locate(path, also=KERNELS)
+    name, path = path, locate(path, also=KERNELS)
     metadata = read_card(path, trust=trust)
     if scale not in (None, metadata["scale"]):
-        raise ValueError(f"{path} enlarges {metadata['scale']} times. Received: scale={scale}")
+        raise ValueError(f"{name} enlarges {metadata['scale']} times. Received: scale={scale}")
     reference = engines.make("tensorflow", path, metadata)
     probe(Upscaler(reference, metadata), path)
     return Upscaler(choice.choose(engine, reference, path, metadata, precision), metadata)
@@ -150,7 +150,11 @@ def locate(path: str | os.PathLike, *, also: Iterable[str] = ()) -> Path:
 
     Raises:
         FileNotFoundError: there is no exported model.
+        ValueError: the name is that of the features that ship.
     """
+    if path == zoo.VGG:
+        raise ValueError(f"{path} does not enlarge. It is for the content loss: train_srgan.py --vgg builtin")
+    name = path
     if zoo.is_name(path):
         if any((Path(path) / file).exists() for file in ("model", "saved_model.pb", "generator.keras")):
             warn_once(f"{path} is taken for the model that ships. ./{path} names the folder")
@@ -159,7 +163,7 @@ def locate(path: str | os.PathLike, *, also: Iterable[str] = ()) -> Path:
     path = path / "model" if (path / "model").is_dir() else path
     if not (path / "saved_model.pb").is_file():
         raise FileNotFoundError(
-            f"{path}: there is no exported model. Received: {contents(path)}. Name the folder of a finished run of "
+            f"{name}: there is no exported model. Received: {contents(path)}. Name the folder of a finished run of "
             f"train_srgan.py, or {', '.join([*zoo.UPSCALERS, *also])}"
         )
     return path

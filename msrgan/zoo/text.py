@@ -23,7 +23,7 @@ def page(card: Card) -> str:
         f"{line(card)}.",
         f"Network: {card['network']}, {card['parameters']:,} parameters, {card['bytes'] / 1e6:.1f} MB.",
         _table(("trained on", "images", "from", "licence"), map(_trained_on, card["sources"])),
-        _training(card["training"]),
+        _training(card),
         _scores(card),
         _before_gan(card),
         "What it cannot do:",
@@ -42,10 +42,17 @@ def _trained_on(source: Mapping[str, Any]) -> tuple[str, ...]:
     return source["title"], numbers, f"{source['citation']}; {source['url']}", source["licence"]
 
 
-def _training(training: Mapping[str, Any]) -> str:
+def _training(card: Card) -> str:
+    training, coarse = card["training"], ""
+    if "degradation" in card:
+        coarse = f" Its coarse images were made by `{card['degradation']}`"
+        if "pixel_size_um" in card:
+            low, high = card["pixel_size_um"]
+            coarse += f", with pixels of {low:g} to {high:g} µm, as far as known"
+        coarse += "."
     return (
         f"Trained on {training['date']} by `{training['command']}` ({training['steps']:,} steps, "
-        f"{training['processor_hours']:.1f} hours of one processor core)."
+        f"{training['processor_hours']:.1f} hours of one processor core).{coarse}"
     )
 
 

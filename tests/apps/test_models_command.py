@@ -36,6 +36,22 @@ def test_a_card_is_printed(name, capsys):
         assert f"{score['gain']:+.2f}" in text and score["title"] in text
 
 
+@pytest.mark.parametrize("name", zoo.UPSCALERS)
+def test_a_card_tells_how_coarse_images_were_made(name, capsys):
+    assert cli.main(["models", name]) == 0
+    text, metadata = capsys.readouterr().out, msrgan.models.card.read(zoo.folder(name))
+    assert f"Its coarse images were made by `{metadata['degradation']}`" in text
+    if "pixel_size_um" in metadata:
+        low, high = metadata["pixel_size_um"]
+        assert f", with pixels of {low:g} to {high:g} µm, as far as known." in text
+
+
+def test_features_are_no_model(tmp_path, capsys):
+    assert cli.main(["upscale", str(NUCLEI), "-o", str(tmp_path / "a.png"), "--model", zoo.VGG]) == 2
+    (line,) = error_lines(capsys)
+    assert "mini-vgg19 does not enlarge. It is for the content loss: train_srgan.py --vgg builtin" in line
+
+
 def test_an_unknown_model_is_one_line(capsys):
     assert cli.main(["models", "fluo"]) == 2
     (line,) = error_lines(capsys)

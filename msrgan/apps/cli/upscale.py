@@ -38,7 +38,11 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help="exported model, name of msrgan models, or nearest, bicubic, lanczos (default: by the kind of image)",
     )
     parser.add_argument("--trust", action="store_true", help="run whatever operations the model has, files included")
-    parser.add_argument("--scale", type=whole(2), help="enlargement, where the model does not say it (default: 4)")
+    parser.add_argument(
+        "--scale",
+        type=whole(2),
+        help="enlargement by interpolation or by the models that ship, which have 4 and 2 (default: 4)",
+    )
     add_engine(parser)
     _add_reading(parser)
     _add_pixels(parser)

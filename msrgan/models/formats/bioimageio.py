@@ -179,8 +179,9 @@ def _documentation(source: Source) -> str:
             f"In each channel of an image, `low`, its {low} percentile, becomes 0 and `high`, its {high} percentile, "
             "becomes 1. Nothing is clipped. The result is in these units. It is brought back by\n\n"
             "    enlarged = upscaled * (high - low) + low\n\n"
-            "with `low` and `high` of the input image. Where both are equal (few spots on an even ground), mSRGAN takes "
-            "the least and the largest value instead, and this package divides by next to nothing: use mSRGAN there."
+            "with `low` and `high` of the input image. Where both are equal (few spots on an even ground), mSRGAN "
+            "takes the least and the largest value instead, and this package divides by next to nothing: use mSRGAN "
+            "there."
         )
     else:
         units = (
