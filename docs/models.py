@@ -39,10 +39,10 @@ How they are made, and from what: [recipes](../recipes/README.md). What was trie
 [results.md](results.md#models-that-ship).
 
 Scores are of images that no training has seen. Recipes were chosen among several by such scores, though, so these may
-be a little too good. Where a source is not among those that a model learnt from, all of it was kept out (of Ki67 another
-field, but of the same slide). *Coarse by* is how sharp images were made coarse. *Gain* is over bicubic interpolation,
-with its 95 % interval over the images where there are enough of them. *Brightness kept to* is how far the mean of an
-image was from that of its coarse image, at worst.
+be a little too good. Where a source is not among those that a model learnt from, all of it was kept out (of Ki67
+another field, but of the same slide). *Coarse by* is how sharp images were made coarse. *Gain* is over bicubic
+interpolation, with its 95 % interval over the images where there are enough of them. *Brightness kept to* is how far
+the mean of an image was from that of its coarse image, at worst.
 
 In the pictures each row is a held-out image. The last row shows one of those that gain least.
 """
