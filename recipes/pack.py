@@ -168,7 +168,7 @@ def _draw(name: str, recipe: dict[str, Any], folder: Path) -> None:
     for start in recipe["drawn"]:
         (file,) = (folder / "images" / "test").glob(f"*/{start}*")
         files.append(file)
-    examples = [{"id": file.stem, "image": io.read_pixels(file)} for file in files]
+    examples = [{"id": file.stem[:20], "image": io.read_pixels(file)} for file in files]
     report, degradation, model = folder / "drawn", recipe["scored_by"][0], msrgan.load(name)
     if recipe.get("gan"):
         before = msrgan.load(folder / "run")
