@@ -23,7 +23,7 @@ MARGINS = {
     "fluorescence-x2": ("nuclei.png", "bicubic", 1.0, 0.002),
     "fluorescence-noisy": ("nuclei.png", "microscope:photons=50", 2.0, 0.01),
     "tissue": ("stained.png", "bicubic", 1.0, 0.002),
-    "msrgan": ("nuclei.png", "bicubic", 0.5, 0.002),
+    "msrgan": ("nuclei.png", "bicubic", 0.5, 0.006),
 }
 EXAMPLES = ROOT / "examples"
 
