@@ -169,12 +169,13 @@ def _draw(name: str, recipe: dict[str, Any], folder: Path) -> None:
         (file,) = (folder / "images" / "test").glob(f"*/{start}*")
         files.append(file)
     examples = [{"id": file.stem[:20], "image": io.read_pixels(file)} for file in files]
-    report, degradation, model = folder / "drawn", recipe["scored_by"][0], msrgan.load(name)
+    degradation, model = recipe["scored_by"][0], msrgan.load(name)
     if recipe.get("gan"):
         before = msrgan.load(folder / "run")
         pictures = [_before_and_after(example, before, model, degradation) for example in examples]
         io.write_pixels(PICTURES / f"{name}.png", stack(pictures, [example["id"] for example in examples]))
         return
+    report = folder / "drawn"
     evaluate(model, examples, out=report, degradation=degradation, strips=len(files))
     shutil.copy(report / "strips.png", PICTURES / f"{name}.png")
 
